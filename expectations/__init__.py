@@ -1,0 +1,1 @@
+"""The expectation suites at the three doors: events in, features to ml, scores out."""

@@ -1,0 +1,1 @@
+"""Footfall: from shop events to served scores."""

@@ -1,0 +1,1 @@
+"""What an event is, its dialects, and the sources that produce events."""

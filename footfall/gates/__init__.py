@@ -1,0 +1,1 @@
+"""Run an expectation suite at one of the three doors and keep the verdict."""

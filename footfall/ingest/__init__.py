@@ -1,0 +1,1 @@
+"""Kafka to raw: one micro-batch is one transaction."""

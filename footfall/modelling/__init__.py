@@ -1,0 +1,1 @@
+"""Between warehouse and ml: train, promote, score, explain."""

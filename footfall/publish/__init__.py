@@ -1,0 +1,1 @@
+"""Postgres to Redis: publications, verified and flipped whole."""

@@ -1,0 +1,97 @@
+"""Every setting of Footfall, read once into a frozen object.
+
+The list with its meanings is ``.env.example``. The local servers write their addresses to
+``<home>/stack.json``; setting ``postgres_dsn``, ``redis_url`` or ``kafka_bootstrap`` replaces that server.
+"""
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from footfall.errors import BadArgument, ServerUnavailable
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What may differ from one installation to the next."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FOOTFALL_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = ROOT / ".footfall"
+    postgres_dsn: str | None = None
+    redis_url: str | None = None
+    kafka_bootstrap: str | None = None
+    kafka_broker: Literal["auto", "apache", "wheel"] = "auto"
+    topics: str = "shop.events"
+    first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    unknown_consent: Literal["deny", "allow"] = "deny"
+    batch_records: int = 50_000
+    batch_bytes: int = 64 * 1024 * 1024
+    score_ttl_hours: int = 48
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("first_day")
+    @classmethod
+    def _utc(cls, day: datetime) -> datetime:
+        return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
+
+    @property
+    def topic_list(self) -> list[str]:
+        """The Kafka topics that carry events."""
+        return [name.strip() for name in self.topics.split(",") if name.strip()]
+
+    @property
+    def stack_file(self) -> Path:
+        """Where the local servers record their ports, pids and addresses."""
+        return self.home / "stack.json"
+
+    def _local(self, service: str, key: str) -> str:
+        if not self.stack_file.exists():
+            raise ServerUnavailable(
+                f"no {service} is set (FOOTFALL_{key.upper()}) and no local one runs under "
+                f"{self.home}; start it with: footfall up"
+            )
+        record = json.loads(self.stack_file.read_text())
+        return str(record["services"][service]["address"])
+
+    @property
+    def postgres(self) -> str:
+        """The DSN of the database ``footfall``."""
+        return self.postgres_dsn or self._local("postgres", "postgres_dsn")
+
+    @property
+    def redis(self) -> str:
+        """The URL of the Redis that storefronts read."""
+        return self.redis_url or self._local("redis", "redis_url")
+
+    @property
+    def kafka(self) -> str:
+        """The bootstrap servers, ``host:port[,host:port]``."""
+        return self.kafka_bootstrap or self._local("kafka", "kafka_bootstrap")
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        BadArgument: a value cannot be read; names the setting and the value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "FOOTFALL_" + str(first["loc"][0]).upper()
+        raise BadArgument(f"{name}={first['input']!r}: {first['msg']}") from None

@@ -1,0 +1,1 @@
+"""The local servers: up, down, status, reset."""

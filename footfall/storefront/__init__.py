@@ -1,0 +1,1 @@
+"""What a shop imports to read: the record and a small client."""

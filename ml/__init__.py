@@ -1,0 +1,1 @@
+"""Frames in, frames out: features, split, train, evaluate, audit, promote, score, explain."""
