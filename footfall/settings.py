@@ -1,7 +1,8 @@
 """Every setting of Footfall, read once into a frozen object.
 
 The list with its meanings is ``.env.example``. The local servers write their addresses to
-``<home>/stack.json``; setting ``postgres_dsn``, ``redis_url`` or ``kafka_bootstrap`` replaces that server.
+``<home>/stack.json``; setting ``postgres_dsn``, ``redis_url`` or ``kafka_bootstrap`` replaces that
+server.
 """
 
 import json

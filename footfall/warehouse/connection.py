@@ -17,7 +17,7 @@ def connect(dsn: str | None = None, *, autocommit: bool = False) -> Connection[T
     """Open a connection whose session speaks UTC.
 
     Raises:
-        ServerUnavailable: nothing answers there within 10 s; names host and port, never the password.
+        ServerUnavailable: nothing answers within 10 s; names host and port, no password.
     """
     address = dsn or settings().postgres
     try:

@@ -1,0 +1,1 @@
+"""The subcommands of ``footfall``, a file per stretch of the path."""

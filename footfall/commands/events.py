@@ -1,0 +1,104 @@
+"""Send events to Kafka, load them, look after the rejected ones."""
+
+from typing import Annotated
+
+import typer
+
+from footfall.commands.console import AsJson, Since, Until, check_window, progress, tell
+from footfall.errors import BadArgument
+
+app = typer.Typer()
+reject_app = typer.Typer(help="Records that were set aside.", no_args_is_help=True)
+app.add_typer(reject_app, name="reject")
+
+
+@app.command()
+def replay(
+    source: Annotated[str, typer.Argument(help="complete-journey or FILE.jsonl[.gz]")],
+    since: Since = None,
+    until: Until = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Default: the first of FOOTFALL_TOPICS.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Events per second.", min=0.001)] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many events.", min=0)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a source's events to Kafka."""
+    from footfall.events.producer import replay as send
+
+    check_window(since, until)
+    with progress(f"replay {source}") as advance:
+        sent = send(
+            source,
+            topic=topic,
+            since=since,
+            until=until,
+            rate=rate,
+            limit=limit,
+            on_progress=advance,
+        )
+    tell(sent, f"sent {sent.records:,} events to {sent.topic} in {sent.seconds:.1f} s", as_json)
+
+
+@app.command()
+def ingest(
+    once: Annotated[bool, typer.Option("--once", help="One micro-batch.")] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="To the end of every partition (default).")
+    ] = False,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load events from Kafka into raw.events, exactly once."""
+    check_window(since, until)
+    windowed = since is not None or until is not None
+    if sum((once, until_caught_up, windowed)) > 1:
+        raise BadArgument("--once, --until-caught-up and a window exclude each other; give one")
+    if windowed:
+        from footfall.ingest.window import ingest_window
+
+        done = ingest_window(since, until)
+    else:
+        from footfall.ingest.micro_batch import ingest_until_caught_up
+
+        with progress("ingest") as advance:
+            done = ingest_until_caught_up(most_loads=1 if once else None, on_progress=advance)
+    tell(
+        done,
+        f"read {done.records_read:,} = stored {done.stored:,} + duplicate {done.duplicates:,} + "
+        f"rejected {done.rejected:,} in {done.seconds:.1f} s",
+        as_json,
+    )
+
+
+@reject_app.command("list")
+def reject_list(as_json: AsJson = False) -> None:
+    """Count the rejected records by reason and event name, each with an example."""
+    from footfall.ingest.rejects import list_rejects
+
+    groups = list_rejects()
+    lines = [
+        f"{group.reason} {group.event_name or '-'} {group.count:,} e.g. {group.detail}"
+        for group in groups
+    ]
+    import msgspec
+
+    tell(
+        {"rejects": msgspec.to_builtins(groups)}, "\n".join(lines) or "nothing is rejected", as_json
+    )
+
+
+@reject_app.command("replay")
+def reject_replay(as_json: AsJson = False) -> None:
+    """Read the rejected records again, after a fix; load those that are valid now, exactly once."""
+    from footfall.ingest.rejects import replay_rejects
+
+    done = replay_rejects()
+    tell(
+        done,
+        f"read {done.records_read:,} rejected records again: stored {done.stored:,}, duplicate "
+        f"{done.duplicates:,}, still rejected {done.rejected:,}",
+        as_json,
+    )

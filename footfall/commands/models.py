@@ -1,0 +1,94 @@
+"""Train, promote, score, explain."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from footfall.commands.console import AsJson, AsOf, now, progress, tell
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    name: Annotated[Literal["purchase", "churn"], typer.Argument(help="Which model.")],
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a challenger from labels that end by --as-of, and write its audit report."""
+    from footfall.modelling.training import train as fit
+
+    with progress(f"train {name}") as advance:
+        model = fit(name, as_of, now=now(), on_progress=advance)
+    tell(model, model.line(), as_json)
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="A model_id of `footfall models`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a challenger the champion if it is better on the same holdout; exit 1 if not."""
+    from footfall.modelling.promotion import promote as crown
+
+    promotion = crown(model, now=now())
+    tell(promotion, f"{model}: {promotion.reason}", as_json)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the trained models, the newest first."""
+    import msgspec
+
+    from footfall.modelling.models import list_models
+
+    rows = list_models()
+    text = (
+        "\n".join(row.line() for row in rows)
+        or "no model is trained; train one with: footfall train churn"
+    )
+    tell({"models": msgspec.to_builtins(rows)}, text, as_json)
+
+
+@app.command()
+def score(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Score every customer with every champion, as one complete set."""
+    from footfall.path import gated_score
+
+    done = gated_score(as_of, now=now())
+    tell(
+        done,
+        f"score set {done.score_set} as of {done.as_of.isoformat()}: {done.records:,} scores by "
+        f"{', '.join(done.model_ids)} in {done.seconds:.1f} s",
+        as_json,
+    )
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="customer_id, user id or anonymous id")],
+    model: Annotated[str | None, typer.Option(help="purchase, churn or a model_id")] = None,
+    as_of: AsOf = None,
+    style: Annotated[
+        Literal["html", "json", "text"], typer.Option("--format", help="How to write it.")
+    ] = "text",
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """Say why a customer has this score: the reasons, values and model."""
+    import msgspec
+
+    from footfall.modelling.explaining import explain as account
+
+    explanation = account(customer, model=model, as_of=as_of)
+    text = {
+        "html": explanation.as_html,
+        "text": explanation.as_text,
+        "json": lambda: msgspec.json.encode(explanation.as_dict()).decode(),
+    }[style]()
+    if out:
+        out.write_text(text)
+        sys.stderr.write(f"wrote {out}\n")
+    else:
+        sys.stdout.write(text.rstrip("\n") + "\n")
