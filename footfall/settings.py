@@ -30,7 +30,12 @@ class Settings(BaseSettings):
     postgres_dsn: str | None = None
     redis_url: str | None = None
     kafka_bootstrap: str | None = None
+    airflow_dsn: str | None = None
     kafka_broker: Literal["auto", "apache", "wheel"] = "auto"
+    postgres_port: int | None = None
+    redis_port: int | None = None
+    kafka_port: int | None = None
+    airflow_port: int | None = None
     topics: str = "shop.events"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"

@@ -1,0 +1,32 @@
+"""Publish the newest score set to Redis, whole, once its gate let it pass.
+
+Reads ``ml.scores``, writes ``ff:{version}:*`` and then ``ff:current``. A reader sees one
+publication or another, never a mixture. Go back to the one before: ``footfall rollback``.
+"""
+
+from airflow.sdk import dag
+from footfall_airflow.sensors import ScoreSetSensor
+
+from footfall_airflow.assets import PUBLICATION, SCORES
+from footfall_airflow.stages import EPOCH, now, stage
+
+
+@dag(
+    schedule=[SCORES],
+    start_date=EPOCH,
+    max_active_runs=1,
+    description=__doc__.partition(".")[0],
+    doc_md=__doc__,
+    tags=["serving"],
+)
+def publish_scores() -> None:
+    @stage(outlets=[PUBLICATION])
+    def publish():
+        from footfall.publish.publication import publish
+
+        return publish(now=now())
+
+    ScoreSetSensor(task_id="wait_for_score_set") >> publish()
+
+
+publish_scores()

@@ -1,0 +1,38 @@
+"""Score every customer with the champion models, with the reasons of each score.
+
+Reads ``analytics.customer_features`` as of the instant that the features' event names, writes
+``ml.scores`` as one score set. Skipped while no model is champion.
+"""
+
+from airflow.sdk import Context, dag
+
+from footfall_airflow.assets import FEATURES, MODELS, SCORES
+from footfall_airflow.stages import AS_OF, EPOCH, as_of, now, stage
+
+
+@dag(
+    schedule=(FEATURES | MODELS),
+    start_date=EPOCH,
+    max_active_runs=1,
+    description=__doc__.partition(".")[0],
+    doc_md=__doc__,
+    tags=["ml"],
+    params=AS_OF,
+)
+def score_customers() -> None:
+    @stage()
+    def score(**context: Context):
+        from footfall.path import score
+
+        return score(as_of(context), now=now())
+
+    @stage(outlets=[SCORES])
+    def gate_scores(scored: dict):
+        from footfall.path import gate_scores
+
+        return gate_scores(scored["score_set"])
+
+    gate_scores(score())
+
+
+score_customers()

@@ -1,0 +1,40 @@
+"""Train a challenger of each model, and promote it when it beats the champion.
+
+Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
+A challenger becomes champion only when it is better on the same holdout; the audit report is kept
+with it.
+"""
+
+from airflow.sdk import Context, CronTriggerTimetable, dag
+
+from footfall_airflow.assets import MODELS
+from footfall_airflow.stages import AS_OF, EPOCH, MODEL_NAMES, as_of, now, stage
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 6 * * 6", timezone="UTC"),
+    start_date=EPOCH,
+    catchup=False,
+    max_active_runs=1,
+    description=__doc__.partition(".")[0],
+    doc_md=__doc__,
+    tags=["ml"],
+    params=AS_OF,
+)
+def train_models() -> None:
+    @stage()
+    def train(name: str, **context: Context):
+        from footfall.path import train
+
+        return train(name, as_of(context), now=now())
+
+    @stage(outlets=[MODELS])
+    def promote_if_better(trained: list[dict]):
+        from footfall.path import promote_better
+
+        return promote_better([model["model_id"] for model in trained], now=now())
+
+    promote_if_better(train.expand(name=MODEL_NAMES))
+
+
+train_models()

@@ -1,0 +1,288 @@
+"""Airflow on this machine: its four processes, its settings, its own database.
+
+The api-server comes first, for a scheduler without it fails its first tasks. Each process leads a
+session of its own, and everything it forks stays in there: a stop ends the whole session, so that
+no orphan goes on running a task or keeps the port.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from footfall.errors import ServerUnavailable
+from footfall.settings import ROOT, Settings
+from footfall.stack.home import Entry, Home
+from footfall.stack.process import Process, choose_port, complaint, require_port, start
+
+USERS = {"admin": "admin", "viewer": "viewer"}  # name: role
+PORT = 18080
+HEALTHY_SECONDS = 180.0
+MIGRATE_SECONDS = 300.0
+STOP_SECONDS = 8.0
+POLL_SECONDS = 0.25
+# Process, its words after `airflow`, what /monitor/health calls it. In the order of starting.
+PROCESSES = {
+    "api-server": (("api-server",), "metadatabase"),
+    "dag-processor": (("dag-processor",), "dag_processor"),
+    "scheduler": (("scheduler", "--skip-serve-logs"), "scheduler"),
+    "triggerer": (("triggerer", "--skip-serve-logs"), "triggerer"),
+}
+
+
+def up(record: Mapping[str, Any], settings: Settings) -> Entry:
+    """Start what does not run yet, and wait until all of it is healthy.
+
+    Args:
+        record: what runs, as ``stack.json`` has it; its Postgres must run.
+        settings: whose ``home`` Airflow lives in.
+
+    Returns:
+        The entry of ``stack.json``: url, username, password, processes.
+
+    Raises:
+        ServerUnavailable: a process died or is not healthy in time; names its log.
+    """
+    home = Home(settings.home)
+    entry: Entry = dict(record.get("airflow") or {})
+    folder = settings.home / "airflow"
+    passwords = _prepare(folder)
+    old: dict[str, Entry] = entry.get("processes", {})
+    running = {name: process for name, process in old.items() if _process(process).alive()}
+    if "api-server" not in running:
+        _end(old)
+        running = {}
+    port = int(entry["port"]) if running else _port(entry, settings)
+    url = f"http://127.0.0.1:{port}"
+    entry = {
+        "url": url,
+        "port": port,
+        "username": "admin",
+        "password": passwords["admin"],
+        "processes": running,
+    }
+    env = environment(settings, _database(record, settings), url)
+    _migrate(folder, env, home.logs / "airflow-migrate.log")
+    for wave in (("api-server", "dag-processor"), ("scheduler", "triggerer")):
+        for name in wave:
+            if name not in running:
+                running[name] = _start(name, env, home.logs)
+                home.note("airflow", entry)
+        _wait(entry, wave)
+    return entry
+
+
+def down(entry: Entry) -> None:
+    """End every process of Airflow and all that they started."""
+    _end(entry.get("processes", {}))
+
+
+def status(entry: Entry) -> bool:
+    """Say whether all four processes run and say that they are healthy."""
+    return all(_healthy(entry, name) for name in PROCESSES)
+
+
+def environment(settings: Settings, database: str, url: str) -> dict[str, str]:
+    """Return the environment of Airflow's processes, and so of every task."""
+    folder = settings.home / "airflow"
+    ambient = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    ours = settings.model_dump(mode="json", exclude_none=True)
+    tail = database.partition("://")[2]
+    airflow = {
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": "8",
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "CORE__EXECUTE_TASKS_NEW_PYTHON_INTERPRETER": "False",
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{name}:{role}" for name, role in USERS.items()
+        ),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{tail}",
+        "DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+psycopg_async://{tail}",
+        "API__HOST": "127.0.0.1",
+        "API__PORT": url.rpartition(":")[2],
+        "API__BASE_URL": url,
+        "API__WORKERS": "1",
+        "API__INSTANCE_NAME": "Footfall",
+        "API_AUTH__JWT_SECRET": (folder / "jwt-secret").read_text(),
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {
+        **ambient,
+        **{f"FOOTFALL_{name.upper()}": str(value) for name, value in ours.items()},
+        **{f"AIRFLOW__{name}": value for name, value in airflow.items()},
+        "AIRFLOW_HOME": str(folder),
+        "NO_PROXY": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("NO_PROXY")])),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+def _prepare(folder: Path) -> dict[str, str]:
+    """Write Airflow's folder: users' passwords, the key of its tokens, the warm imports."""
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    passwords = folder / "passwords.json"
+    if not passwords.exists():
+        _keep(passwords, json.dumps({name: secrets.token_urlsafe(12) for name in USERS}))
+    if not (folder / "jwt-secret").exists():
+        _keep(folder / "jwt-secret", secrets.token_urlsafe(64))
+    name = "airflow_local_settings.py"
+    shutil.copyfile(Path(__file__).with_name(name), folder / "config" / name)
+    read: dict[str, str] = json.loads(passwords.read_text())
+    return read
+
+
+def _keep(file: Path, secret: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(secret)
+
+
+def _port(entry: Entry, settings: Settings) -> int:
+    if settings.airflow_port:
+        return require_port(settings.airflow_port, "FOOTFALL_AIRFLOW_PORT")
+    return choose_port(*([entry["port"]] if entry else []), PORT)
+
+
+def _database(record: Mapping[str, Any], settings: Settings) -> str:
+    if settings.airflow_dsn:
+        return settings.airflow_dsn
+    local = record["services"].get("postgres", {}).get("airflow_dsn")
+    if not local:
+        raise ServerUnavailable(
+            "FOOTFALL_POSTGRES_DSN replaces the local Postgres, and Airflow needs a database of "
+            "its own; set FOOTFALL_AIRFLOW_DSN=postgresql://user:password@host:port/airflow"
+        )
+    return str(local)
+
+
+def _migrate(folder: Path, env: Mapping[str, str], log: Path) -> None:
+    """Bring Airflow's tables up to date, unless this version has done so in this database."""
+    stamp = folder / "migrated"
+    place = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].rpartition("@")[2]
+    now = f"{version('apache-airflow-core')} {place.partition('/')[2]}"
+    if stamp.exists() and stamp.read_text() == now:
+        return
+    with log.open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=dict(env),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=MIGRATE_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        raise ServerUnavailable(f"Airflow's database at {place}: {complaint(log)} ({log})")
+    stamp.write_text(now)
+
+
+def _start(name: str, env: Mapping[str, str], logs: Path) -> Entry:
+    words, _ = PROCESSES[name]
+    log = logs / f"airflow-{name}.log"
+    begun = datetime.now(UTC).isoformat()
+    process = start([sys.executable, "-m", "airflow", *words], log=log, env=env)
+    session = os.getsid(process.pid) if process.alive() else 0
+    return {
+        "pid": process.pid,
+        "born": process.born,
+        "session": session,
+        "started_at": begun,
+        "log": str(log),
+    }
+
+
+def _wait(entry: Entry, names: tuple[str, ...]) -> None:
+    deadline = time.monotonic() + HEALTHY_SECONDS
+    for name in names:
+        process = entry["processes"][name]
+        while not _healthy(entry, name):
+            log = Path(process["log"])
+            if not _process(process).alive():
+                raise ServerUnavailable(f"Airflow's {name} ended: {complaint(log)} ({log})")
+            if time.monotonic() > deadline:
+                raise ServerUnavailable(
+                    f"Airflow's {name} is not healthy after {HEALTHY_SECONDS:.0f} s: "
+                    f"{complaint(log)} ({log})"
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _healthy(entry: Entry, name: str) -> bool:
+    """Say whether a process runs and, since it was started, has said that it is well."""
+    process = entry.get("processes", {}).get(name)
+    if not process or not _process(process).alive():
+        return False
+    _, part = PROCESSES[name]
+    try:
+        url = f"{entry['url']}/api/v2/monitor/health"
+        health = httpx.get(url, timeout=5, trust_env=False).json()[part]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return False
+    beat = health.get(f"latest_{part}_heartbeat")
+    return health["status"] == "healthy" and (
+        part == "metadatabase"
+        or bool(beat)
+        and datetime.fromisoformat(beat) >= datetime.fromisoformat(process["started_at"])
+    )
+
+
+def _process(entry: Entry) -> Process:
+    return Process(int(entry["pid"]), str(entry["born"]))
+
+
+def _end(processes: Mapping[str, Entry]) -> None:
+    found = [one for entry in processes.values() for one in _session(entry)]
+    for act in (_terminate, _kill):
+        for one in found:
+            act(one)
+        _, found = psutil.wait_procs(found, timeout=STOP_SECONDS)
+
+
+def _terminate(process: psutil.Process) -> None:
+    _quietly(process.terminate)
+
+
+def _kill(process: psutil.Process) -> None:
+    _quietly(process.kill)
+
+
+def _quietly(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _session(entry: Entry) -> list[psutil.Process]:
+    """Return the processes of a recorded session; none when its number has passed to a stranger."""
+    session = int(entry["session"])
+    if not session or psutil.pid_exists(session):
+        return []
+    return [one for one in psutil.process_iter() if _session_of(one.pid) == session]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
