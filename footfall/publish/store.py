@@ -1,0 +1,236 @@
+"""Redis as the publisher sees it: write a version beside the live one, check it, move the pointer.
+
+Keys, besides the records and ``ff:current``: ``ff:flip``, a hash with the last move of the pointer
+(version, previous, epoch, at) and the newest version that was ever live. It fences older
+publishers, tells rollback where to go, and lets the next run book what a killed one had flipped.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from footfall.errors import Fenced, FootfallError, NotReady, ServerUnavailable
+from footfall.storefront.record import CURRENT_KEY, FIELDS, record_key
+
+FLIP_KEY = "ff:flip"
+FUNCTIONS = Path(__file__).with_name("functions.lua")
+TIMEOUT_SECONDS = 10
+BATCH = 100
+"""Records per request: a shop's read waits for one such request at most, a few milliseconds."""
+
+T = TypeVar("T")
+Record = tuple[str, Mapping[str, str], datetime]
+"""A customer_id, the record's fields and its expires_at."""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The last move of ``ff:current``."""
+
+    version: int
+    previous: int | None
+    epoch: int
+    at: datetime
+    newest: int
+
+
+class Store:
+    """The Redis that storefronts read, opened for publishing."""
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily; a broken connection is an error, never retried behind our back."""
+        self._redis = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            client_name="footfall-publish",
+            retry=Retry(NoBackoff(), 0),
+        )
+        place = self._redis.connection_pool.connection_kwargs
+        self.address = str(place.get("path") or f"{place['host']}:{place['port']}")
+
+    def prepare(self, *, expires_at: datetime) -> None:
+        """Load the functions; refuse a server on which a publication could not live.
+
+        Raises:
+            NotReady: the server evicts keys, has no functions, or its clock is past expires_at.
+        """
+        policy = self._redis.info("memory")["maxmemory_policy"]
+        if policy != "noeviction":
+            raise NotReady(
+                f"Redis at {self.address} may evict published scores (maxmemory-policy={policy}); "
+                "set it: redis-cli CONFIG SET maxmemory-policy noeviction"
+            )
+        clock = datetime.fromtimestamp(self._redis.time()[0], UTC)
+        if expires_at <= clock:
+            raise NotReady(
+                f"the scores would expire at {expires_at.isoformat()}, but the clock of Redis at "
+                f"{self.address} says {clock.isoformat()}; score again: footfall score"
+            )
+        try:
+            self._redis.function_load(FUNCTIONS.read_text(), replace=True)
+        except redis.ResponseError as error:
+            raise NotReady(
+                f"Redis at {self.address} cannot load functions ({error}); use Redis 7 or Valkey"
+            ) from None
+
+    def last_flip(self) -> Flip | None:
+        """Return the last move of the pointer; None if there was none (or it is long over)."""
+        facts = self._redis.hgetall(FLIP_KEY)
+        if not facts:
+            return None
+        previous = facts.get("previous")
+        return Flip(
+            version=int(facts["version"]),
+            previous=None if previous is None else int(previous),
+            epoch=int(facts["epoch"]),
+            at=datetime.fromisoformat(str(facts["at"])),
+            newest=int(facts["newest"]),
+        )
+
+    def write(self, version: int, records: Iterable[Record]) -> dict[str, bytes]:
+        """Write records, each in one step with its TTL; return each one's SHA-1 by customer_id.
+
+        One batch is encoded while the server works on the one before. Commands are encoded here
+        because that is 1.5 times as fast as a pipeline of the client library.
+        """
+        written: dict[str, bytes] = {}
+        connection: Any = self._redis.connection_pool.get_connection()
+        try:
+            awaited = 0
+            for batch in _batches(records):
+                commands = []
+                for customer_id, fields, expires_at in batch:
+                    written[customer_id] = digest(fields)
+                    commands.append(_put(record_key(str(version), customer_id), fields, expires_at))
+                connection.send_packed_command([b"".join(commands)])
+                self._await_replies(connection, awaited)
+                awaited = len(batch)
+            self._await_replies(connection, awaited)
+        except BaseException:
+            connection.disconnect()  # replies may be under way still
+            raise
+        finally:
+            self._redis.connection_pool.release(connection)
+        return written
+
+    @staticmethod
+    def _await_replies(connection: Any, count: int) -> None:
+        for _ in range(count):
+            connection.read_response()
+
+    def digests(self, version: int, customer_ids: Iterable[str]) -> dict[str, bytes]:
+        """Return the SHA-1 of each record that is there, as the server has it."""
+        found: dict[str, bytes] = {}
+        for batch in _batches(customer_ids):
+            reply = self._redis.fcall_ro(
+                "ff_digest", 1, record_key(str(version), ""), len(FIELDS), *FIELDS, *batch
+            )
+            found |= {
+                name: bytes.fromhex(sha1) for name, sha1 in zip(batch, reply, strict=True) if sha1
+            }
+        return found
+
+    def remove(self, version: int, customer_ids: Iterable[str]) -> int:
+        """Delete records; return how many were there."""
+        removed = 0
+        for batch in _batches(customer_ids):
+            removed += self._redis.unlink(*(record_key(str(version), name) for name in batch))
+        return removed
+
+    def flip(self, version: int, *, epoch: int, expires_at: datetime, at: datetime) -> Flip:
+        """Point ``ff:current`` at a version that is complete.
+
+        Raises:
+            Fenced: a publisher or rollback with a greater epoch was here; nothing was changed.
+        """
+        done, last = self._redis.fcall(
+            "ff_flip",
+            2,
+            CURRENT_KEY,
+            FLIP_KEY,
+            str(version),
+            str(epoch),
+            str(int(expires_at.timestamp())),
+            at.isoformat(),
+        )
+        if not done:
+            raise Fenced(
+                f"publication {version} (epoch {epoch}) came too late: "
+                f"epoch {last} is live already; nothing was changed"
+            )
+        flip = self.last_flip()
+        if flip is None:
+            raise NotReady(f"publication {version} expired while it was published; publish again")
+        return flip
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """Yield the store; what Redis refuses or does not answer becomes one readable line.
+
+    Raises:
+        ServerUnavailable: no answer within 10 s.
+        FootfallError: Redis answered with an error (out of memory, permission).
+    """
+    store = Store(url)
+    try:
+        yield store
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise ServerUnavailable(
+            f"Redis at {store.address} does not answer ({error}); start it with: footfall up"
+        ) from None
+    except redis.RedisError as error:
+        raise FootfallError(f"Redis at {store.address} refused: {error}") from None
+    finally:
+        store.close()
+
+
+def digest(fields: Mapping[str, str]) -> bytes:
+    """Return a record's SHA-1, computed as the server's ``ff_digest`` does."""
+    pairs = [f"{name}\0{fields[name]}" for name in FIELDS if name in fields]
+    text = "\0".join([str(len(fields)), *pairs])
+    return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+
+
+def checksum(written: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of a publication: each customer_id, in order, and its record's SHA-1."""
+    total = hashlib.sha256()
+    for customer_id in sorted(written):
+        total.update(customer_id.encode() + b"\0" + written[customer_id])
+    return total.hexdigest()
+
+
+def _put(key: str, fields: Mapping[str, str], expires_at: datetime) -> bytes:
+    words = ["FCALL", "ff_put", "1", key, str(int(expires_at.timestamp()))]
+    for pair in fields.items():
+        words.extend(pair)
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        value = word.encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
+    return b"".join(parts)
+
+
+def _batches(things: Iterable[T]) -> Iterator[Sequence[T]]:
+    batch: list[T] = []
+    for thing in things:
+        batch.append(thing)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
