@@ -1,1 +1,1 @@
-"""The local servers: up, down, status, reset."""
+"""The local servers: Postgres, Redis, Kafka and Airflow, without Docker and without root."""

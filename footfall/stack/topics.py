@@ -1,0 +1,77 @@
+"""Questions to a Kafka broker: does it answer, and are the topics there."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from footfall.stack.server import NotYet
+
+ANSWER_SECONDS = 5
+EVENT_PARTITIONS = 4
+CATALOG = "shop.catalog"
+# Old shop years are replayed, and retention looks at the events' own dates.
+KEEP = {"retention.ms": "-1"}
+COMPACT = {"cleanup.policy": "compact"}
+
+log = logging.getLogger(__name__)
+
+
+def wanted(events: Sequence[str]) -> dict[str, tuple[int, Mapping[str, str]]]:
+    """Return name → (partitions, settings) of the topics that Footfall needs."""
+    return {**{name: (EVENT_PARTITIONS, KEEP) for name in events}, CATALOG: (1, COMPACT)}
+
+
+def existing(bootstrap: str) -> set[str]:
+    """Return the names of the broker's topics; raise NotYet if it does not answer."""
+    with _Admin(bootstrap) as admin:
+        return set(admin.list_topics())
+
+
+def create_missing(bootstrap: str, events: Sequence[str]) -> None:
+    """Create the topics that are not there yet; raise NotYet if the broker refuses."""
+    from kafka.admin import NewTopic
+    from kafka.errors import TopicAlreadyExistsError
+
+    with _Admin(bootstrap) as admin:
+        have = set(admin.list_topics())
+        for name, (partitions, settings) in wanted(events).items():
+            if name not in have:
+                topic = NewTopic(name, partitions, -1, topic_configs=dict(settings))
+                try:
+                    admin.create_topics([topic])
+                except TopicAlreadyExistsError:
+                    log.debug("topic %s was created by another process", name)
+
+
+class _Admin:
+    """An admin client whose every failure is a NotYet."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def __enter__(self) -> Any:
+        from kafka.admin import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        milliseconds = ANSWER_SECONDS * 1000
+        try:
+            self._client = KafkaAdminClient(
+                bootstrap_servers=self.bootstrap,
+                client_id="footfall",
+                request_timeout_ms=milliseconds,
+                bootstrap_timeout_ms=milliseconds,
+            )
+        except (KafkaError, ValueError) as error:
+            raise NotYet(_said(error)) from None
+        return self._client
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from kafka.errors import KafkaError
+
+        self._client.close()
+        if isinstance(error, KafkaError):
+            raise NotYet(_said(error)) from None
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]

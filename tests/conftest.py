@@ -1,0 +1,146 @@
+"""Real servers, started once; for each test a database, a topic and an empty Redis of its own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from footfall.settings import settings
+from footfall.stack import servers as stack
+from footfall.stack.servers import Status
+from footfall.warehouse.migrate import migrate
+
+TEMPLATE = "footfall_template"
+PARTITIONS = 4
+# Durability is for data that somebody will miss.
+FASTER = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+numbers = count(1)
+
+
+def set_environment(patch: pytest.MonkeyPatch, **values: object) -> None:
+    """Set FOOTFALL_* variables and have the settings read anew."""
+    for name, value in values.items():
+        patch.setenv(f"FOOTFALL_{name.upper()}", str(value))
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def test_home() -> Iterator[Path]:
+    """Keep every test away from the developer's own servers and settings."""
+    # Not tmp_path_factory: Postgres, which is not root, has to reach its data folder.
+    home = Path(tempfile.mkdtemp(prefix="footfall-test-"))
+    home.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("FOOTFALL_")]:
+            if name != "FOOTFALL_KAFKA_BROKER":
+                patch.delenv(name)
+        set_environment(patch, home=home)
+        yield home
+    settings.cache_clear()
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def servers(test_home: Path) -> Iterator[Status]:
+    """Run Postgres, Redis and Kafka."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_environment(patch, home=test_home)
+        try:
+            status = stack.up()
+            _prepare_postgres(admin_dsn(status))
+            yield status
+        finally:
+            set_environment(patch, home=test_home)
+            stack.down()
+
+
+def admin_dsn(status: Status) -> str:
+    """Return the DSN of Postgres's superuser."""
+    return str(status.as_dict()["services"]["postgres"]["admin_dsn"])
+
+
+@pytest.fixture
+def database(servers: Status, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give the DSN of a fresh migrated database; the settings point at it."""
+    name = f"test_{os.getpid()}_{next(numbers)}"
+    new, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
+    owner = sql.Identifier("footfall")
+    dsn = str(servers.as_dict()["services"]["postgres"]["dsn"])
+    with psycopg.connect(admin_dsn(servers), autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("create database {} template {} owner {}").format(new, template, owner)
+        )
+        address = _at(dsn, name)
+        set_environment(monkeypatch, postgres_dsn=address)
+        yield address
+        settings.cache_clear()
+        admin.execute(sql.SQL("drop database {} with (force)").format(new))
+
+
+@pytest.fixture
+def redis_url(servers: Status, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the URL of an empty Redis; the settings point at it."""
+    from redis import Redis
+
+    url = str(servers.as_dict()["services"]["redis"]["url"])
+    with Redis.from_url(url) as client:
+        client.flushall()
+        client.function_flush()
+    set_environment(monkeypatch, redis_url=url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def kafka_admin(servers: Status) -> Iterator[Any]:
+    """Give a Kafka admin client."""
+    from kafka.admin import KafkaAdminClient
+
+    bootstrap = servers.as_dict()["services"]["kafka"]["bootstrap"]
+    client = KafkaAdminClient(bootstrap_servers=bootstrap)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def topic(servers: Status, kafka_admin: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the name of a fresh topic of four partitions; the settings point at it."""
+    from kafka.admin import NewTopic
+
+    name = f"test.events.{os.getpid()}.{next(numbers)}"
+    settings_of_topic = {"retention.ms": "-1"}
+    kafka_admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=settings_of_topic)])
+    bootstrap = servers.as_dict()["services"]["kafka"]["bootstrap"]
+    set_environment(monkeypatch, topics=name, kafka_bootstrap=bootstrap)
+    return name
+
+
+@pytest.fixture
+def environment(database: str, redis_url: str, topic: str) -> dict[str, str]:
+    """Point every setting at this test's own database, Redis and topic; give the variables."""
+    return {name: value for name, value in os.environ.items() if name.startswith("FOOTFALL_")}
+
+
+def _prepare_postgres(admin: str) -> None:
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for name, value in FASTER.items():
+            connection.execute(
+                sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value))
+            )
+        connection.execute("select pg_reload_conf()")
+        owner = sql.Identifier("footfall")
+        new = sql.Identifier(TEMPLATE)
+        connection.execute(sql.SQL("create database {} owner {}").format(new, owner))
+    migrate(_at(settings().postgres, TEMPLATE))
+
+
+def _at(dsn: str, database: str) -> str:
+    return urlsplit(dsn)._replace(path=f"/{database}").geturl()
