@@ -33,6 +33,7 @@ create table raw.events (
     occurred_at timestamptz not null,
     received_at timestamptz not null,     -- the Kafka record's timestamp
     dialect text not null,
+    mapping_version integer not null default 1,
     allows_profiling boolean,             -- what this event says of consent; null = it says nothing
     payload jsonb not null,
     load_id bigint not null references raw.loads,
@@ -53,7 +54,8 @@ create table raw.rejected_events (
     reason text not null,
     detail text not null,
     event_name text,
-    raw bytea,
+    raw bytea,                            -- null: the record had no value, or its customer is erased
+    received_at timestamptz not null default clock_timestamp(), -- the Kafka record's timestamp
     load_id bigint not null references raw.loads,
     replayed_at timestamptz,
     primary key (cluster_id, kafka_topic, kafka_partition, kafka_offset)
@@ -104,6 +106,7 @@ create table ops.gate_verdicts (
     subject text not null,                -- raw: load ids "1-7"; features: the as_of; scores: the score set
     verdict text not null check (verdict in ('pass', 'warn', 'stop')),
     rows_checked bigint not null,
+    rows_found bigint,                    -- what the checked rows were drawn from; null = all were checked
     expected integer not null,
     evaluated integer not null,
     failures jsonb not null,
@@ -165,6 +168,7 @@ create table serving.publications (
     version bigint generated always as identity primary key,
     score_set bigint not null references ml.score_sets,
     records bigint,
+    scored_customers bigint,              -- in the score set when the records were counted, profilable or not
     checksum text,
     published_at timestamptz,
     state text not null check (state in ('building', 'live', 'previous', 'expired', 'abandoned')),

@@ -1,0 +1,119 @@
+"""The third door: one score set, before it is published.
+
+Two frames are judged: the **rows**, one per customer and model, and the **models**, one row per
+model of the set.
+"""
+
+from typing import TYPE_CHECKING
+
+from expectations.suite import (
+    Suite,
+    between,
+    columns_are,
+    has_rows,
+    matches,
+    mean_between,
+    not_null,
+    one_of,
+    unique,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = frozenset({"purchase", "churn"})
+ADDITIVITY = 1e-4  # base value + SHAP values against the margin, in log-odds
+LOWEST_MEAN, HIGHEST_MEAN = 0.0005, 0.9995  # a mean probability beyond is no forecast
+ODD_MEAN = 0.95
+ROWS_PER_VALUE, ENOUGH_VALUES = 10, 5  # one distinct probability per so many rows, at most so many
+MEAN_PERCENTILE = 50.0
+PERCENTILE_TOLERANCE = 15.0
+
+ROW_COLUMNS = (
+    "model_id",
+    "customer_id",
+    "probability",
+    "percentile",
+    "additivity_error",
+    "contributions_missing",
+    "reason_count",
+    "features_sha256",
+    "lifetime_seconds",
+    "days_from_set",
+)
+MODEL_COLUMNS = (
+    "model_id",
+    "name",
+    "score_rows",
+    "mean_probability",
+    "mean_percentile",
+    "distinct_probabilities",
+    "missing_records",
+    "unscored_champions",
+)
+
+
+def rows_suite() -> Suite:
+    """Return what every score must say."""
+    return Suite(
+        "scores",
+        (
+            has_rows(),
+            columns_are(*ROW_COLUMNS),
+            not_null("customer_id"),
+            not_null("model_id"),
+            unique("model_id", "customer_id"),
+            not_null("probability"),
+            between("probability", 0.0, 1.0),
+            not_null("percentile"),
+            between("percentile", 0.0, 100.0),
+            not_null("additivity_error"),
+            between("additivity_error", 0.0, ADDITIVITY),
+            between("contributions_missing", 0, 0),
+            between("reason_count", 1, severity="warn"),
+            not_null("features_sha256"),
+            matches("features_sha256", "^[0-9a-f]{64}$"),
+            between("lifetime_seconds", 1.0),
+            between("days_from_set", 0.0, 0.0),
+        ),
+    )
+
+
+def judged_models(models: "pd.DataFrame") -> "pd.DataFrame":
+    """Add the shortfall of distinct probabilities.
+
+    Args:
+        models: ``MODEL_COLUMNS``, one row per model of the set.
+
+    Returns:
+        The frame with ``values_missing``: by how many the distinct probabilities fall short of one
+        per ten rows, or of five when there are more rows.
+    """
+    wanted = (models.score_rows // ROWS_PER_VALUE).clip(upper=ENOUGH_VALUES)
+    return models.assign(values_missing=(wanted - models.distinct_probabilities).clip(lower=0))
+
+
+def models_suite() -> Suite:
+    """Return what each model's scores must say together; for ``judged_models``."""
+    return Suite(
+        "the set's models",
+        (
+            has_rows(),
+            columns_are(*MODEL_COLUMNS, "values_missing"),
+            not_null("name"),
+            one_of("name", NAMES),
+            unique("name"),
+            between("score_rows", 1),
+            between("mean_probability", LOWEST_MEAN, HIGHEST_MEAN),
+            between("mean_probability", 1 - ODD_MEAN, ODD_MEAN, severity="warn"),
+            between(
+                "mean_percentile",
+                MEAN_PERCENTILE - PERCENTILE_TOLERANCE,
+                MEAN_PERCENTILE + PERCENTILE_TOLERANCE,
+                severity="warn",
+            ),
+            between("values_missing", 0, 0),
+            mean_between("missing_records", 0, 0),
+            mean_between("unscored_champions", 0, 0, severity="warn"),
+        ),
+    )
