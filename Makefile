@@ -1,0 +1,50 @@
+# Everything runs from .venv, which `make setup` makes from the lock; every other target does so first.
+PYTHON ?=
+BIN := .venv/bin
+ARGS ?=
+export PYTHON
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+.PHONY: setup lock up down status reset check test demo bench docs
+
+setup: .venv/.complete
+
+.venv/.complete: requirements.txt pyproject.toml bootstrap.py
+	@python3 bootstrap.py
+
+lock: setup  ## compile requirements.in to requirements.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+	    --overrides overrides.txt --output-file requirements.txt requirements.in
+
+up: setup
+	$(BIN)/footfall up $(ARGS)
+
+down: setup
+	$(BIN)/footfall down
+
+status: setup
+	$(BIN)/footfall status $(ARGS)
+
+reset: setup
+	$(BIN)/footfall reset --yes
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=plugins $(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+demo: setup
+	$(BIN)/python -m footfall.demo
+
+bench: setup
+	$(BIN)/python -m bench $(ARGS)
+
+docs: up
+	$(BIN)/python -c "from footfall.warehouse.docs import generate_docs; print(generate_docs())"
