@@ -30,7 +30,7 @@ def build_warehouse() -> None:
 
     @stage()
     def build(**context: Context):
-        from footfall.path import build
+        from footfall.warehouse.build import build
 
         return build(as_of(context))
 

@@ -5,9 +5,9 @@ publication or another, never a mixture. Go back to the one before: ``footfall r
 """
 
 from airflow.sdk import dag
-from footfall_airflow.sensors import ScoreSetSensor
 
 from footfall_airflow.assets import PUBLICATION, SCORES
+from footfall_airflow.sensors import ScoreSetSensor
 from footfall_airflow.stages import EPOCH, now, stage
 
 
@@ -20,13 +20,13 @@ from footfall_airflow.stages import EPOCH, now, stage
     tags=["serving"],
 )
 def publish_scores() -> None:
-    @stage(outlets=[PUBLICATION])
+    @stage(outlets=[PUBLICATION], skips=False)
     def publish():
         from footfall.publish.publication import publish
 
         return publish(now=now())
 
-    ScoreSetSensor(task_id="wait_for_score_set") >> publish()
+    ScoreSetSensor(task_id="wait_for_score_set", timeout=60, soft_fail=True) >> publish()
 
 
 publish_scores()

@@ -24,11 +24,11 @@ from footfall_airflow.stages import AS_OF, EPOCH, MODEL_NAMES, as_of, now, stage
 def train_models() -> None:
     @stage()
     def train(name: str, **context: Context):
-        from footfall.path import train
+        from footfall.modelling.training import train
 
         return train(name, as_of(context), now=now())
 
-    @stage(outlets=[MODELS])
+    @stage(outlets=[MODELS], trigger_rule="none_failed_min_one_success")
     def promote_if_better(trained: list[dict]):
         from footfall.path import promote_better
 

@@ -1,9 +1,9 @@
 """Tasks made of one function of the product: what its result means to Airflow.
 
-A result is the task's XCom and the ``extra`` of its outlets' events. No result, or ``NotReady``:
-there was nothing to do, the task is skipped and nothing downstream runs. ``GateStopped``,
-``BadArgument`` and ``BuildFailed`` fail at once, for a second try would see the same data; any
-other error is tried again.
+A result is the task's XCom and the ``extra`` of its outlets' events. No result: there was nothing
+to do, the task is skipped and nothing downstream runs. ``NotReady`` is the same, except where the
+stage before has promised its part. Errors that a second try would meet again fail at once; any
+other is tried again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,12 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic_core import to_jsonable_python
 
 from footfall.errors import BadArgument, BuildFailed, GateStopped, NotReady
+from footfall.events.instants import parse_instant
 from footfall_airflow.assets import FEATURES
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MODEL_NAMES = ["purchase", "churn"]
+FINAL = (GateStopped, BadArgument, BuildFailed, NotReady)  # a second try would see the same
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=10)
 AS_OF = {
@@ -43,29 +45,39 @@ REPLAY_WINDOW = {
 }
 
 
-def stage(*, outlets: Sequence[Asset] = ()) -> Callable[[Callable[..., Any]], Any]:
-    """Make a task of a function that returns what it did: None, if there was nothing to do."""
+def stage(
+    *, outlets: Sequence[Asset] = (), skips: bool = True, **options: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a task of a function that returns what it did, or None if there was nothing to do.
+
+    Args:
+        outlets: the assets that the task makes.
+        skips: whether ``NotReady`` skips the task, or fails it.
+        options: of Airflow's task.
+    """
 
     def decorate(body: Callable[..., Any]) -> Any:
         @wraps(body)
         def run(*args: Any, **kwargs: Any) -> Any:
-            facts = _done(body, args, kwargs)
+            facts = _facts(body, args, kwargs, skips=skips)
             for asset in outlets:
                 get_current_context()["outlet_events"][asset].extra.update(facts)
             return facts
 
-        return task(run, outlets=list(outlets), retries=RETRIES, retry_delay=RETRY_DELAY)
+        return task(run, outlets=[*outlets], retries=RETRIES, retry_delay=RETRY_DELAY, **options)
 
     return decorate
 
 
-def _done(body: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _facts(
+    body: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, skips: bool
+) -> Any:
     try:
         result = body(*args, **kwargs)
-    except NotReady as error:
-        raise AirflowSkipException(str(error)) from error
-    except (GateStopped, BadArgument, BuildFailed) as error:
-        raise AirflowFailException(str(error)) from error
+    except FINAL as error:
+        nothing_to_do = skips and isinstance(error, NotReady)
+        verdict = AirflowSkipException if nothing_to_do else AirflowFailException
+        raise verdict(str(error)) from error
     if result is None:
         raise AirflowSkipException("there was nothing to do")
     return to_jsonable_python(result)
@@ -77,18 +89,15 @@ def now() -> datetime:
 
 
 def instant(text: str | None) -> datetime | None:
-    """Read an ISO 8601 instant of a param or an event; no offset means UTC.
+    """Read an instant of a param or an event; None stays None.
 
     Raises:
         BadArgument: the text is no instant; names it.
     """
-    if not text:
-        return None
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_instant(text) if text else None
     except ValueError:
         raise BadArgument(f"{text!r} is no ISO 8601 instant, such as 2017-12-02") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def as_of(context: Context) -> datetime | None:

@@ -1,0 +1,251 @@
+"""The path, stage after stage, with the gates between them: what the Dags' tasks and commands call.
+
+A stage knows nothing of the others; here they are put in order. A function for a Dag's task returns
+what was done, or None when there was nothing to do. A ``gated_`` one runs the gate in front of its
+stage first, when that gate has not spoken yet.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from footfall.errors import NotReady
+
+if TYPE_CHECKING:
+    from footfall.ingest.micro_batch import Ingested
+    from footfall.modelling.promotion import Promotion
+    from footfall.modelling.scoring import ScoreSet
+    from footfall.publish.publication import Publication
+    from footfall.warehouse.build import Build
+    from footfall.warehouse.verdicts import Verdict
+
+T = TypeVar("T")
+MODELS = ("purchase", "churn")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage that is over, and how long it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """The whole path, gone once."""
+
+    stages: tuple[Stage, ...]
+    publication: "Publication"
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What a gate let pass: the features of an instant, or a score set."""
+
+    verdict: str
+    rows_checked: int
+    failures: tuple[str, ...]
+    as_of: datetime | None = None
+    score_set: int | None = None
+
+
+@dataclass(frozen=True)
+class Promotions:
+    """The models that became champions, and why the others did not."""
+
+    promoted: tuple[str, ...]
+    reasons: dict[str, str]
+
+
+def load_events(since: datetime | None = None, until: datetime | None = None) -> "Ingested | None":
+    """Load what is new in Kafka, or replay a window; None when nothing was stored."""
+    from footfall.ingest.micro_batch import ingest_until_caught_up
+    from footfall.ingest.window import ingest_window
+
+    done = ingest_window(since, until) if since or until else ingest_until_caught_up()
+    return done if done.stored else None
+
+
+def gate_raw(as_of: datetime | None = None) -> Cleared:
+    """Check the loads that wait for a build.
+
+    Raises:
+        GateStopped: they are unfit.
+        NotReady: none waits, and no instant was asked for.
+    """
+    from footfall.gates.check import check_raw
+
+    if _pending_loads():
+        return _cleared(check_raw())
+    if as_of is None:
+        raise NotReady("no load waits for a build; give an as_of to build that instant anyway")
+    return Cleared("pass", 0, ())
+
+
+def build_past(as_of: datetime) -> "Build":
+    """Build the snapshot of an instant that the events have reached.
+
+    Raises:
+        NotReady: they have not reached it yet.
+        GateStopped: loads that wait are unfit.
+    """
+    from footfall.warehouse.as_of import newest_as_of
+    from footfall.warehouse.connection import transaction
+
+    with transaction() as connection:
+        reached = newest_as_of(connection)
+    if reached < as_of:
+        raise NotReady(
+            f"events reach {reached.isoformat()}, not yet {as_of.isoformat()}; "
+            "a snapshot of it would miss what is still to come"
+        )
+    return gated_build(as_of)
+
+
+def gate_features(as_of: datetime) -> Cleared:
+    """Check the features of an instant; raise GateStopped when they are unfit."""
+    from footfall.gates.check import check_features
+
+    return _cleared(check_features(as_of), as_of=as_of)
+
+
+def promote_better(model_ids: Sequence[str], *, now: datetime) -> Promotions | None:
+    """Promote the challengers that beat their champion; None when none does."""
+    from footfall.modelling.promotion import promote_if_better
+
+    asked = {model_id: promote_if_better(model_id, now=now) for model_id in model_ids}
+    promoted = tuple(model_id for model_id, answer in asked.items() if answer.promoted)
+    reasons = {model_id: answer.reason for model_id, answer in asked.items()}
+    return Promotions(promoted, reasons) if promoted else None
+
+
+def score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet | None":
+    """Score with every champion; None while there is none."""
+    from footfall.modelling.models import has_champion
+    from footfall.modelling.scoring import score as score_champions
+
+    return score_champions(as_of, now=now) if has_champion() else None
+
+
+def gate_scores(score_set: int) -> Cleared:
+    """Check a score set; raise GateStopped when it is unfit."""
+    from footfall.gates.check import check_scores
+
+    return _cleared(check_scores(score_set), score_set=score_set)
+
+
+def gated_build(as_of: datetime | None = None, *, full_refresh: bool = False) -> "Build":
+    """Build, once the gate has let the waiting loads in.
+
+    Raises:
+        GateStopped: they are unfit.
+    """
+    from footfall.warehouse.build import build
+    from footfall.warehouse.connection import transaction
+    from footfall.warehouse.verdicts import loads_cleared, pending_loads
+
+    with transaction() as connection:
+        unchecked = set(pending_loads(connection)) - set(loads_cleared(connection))
+    if unchecked:
+        from footfall.gates.check import check_raw
+
+        check_raw().enforce()
+    return build(as_of, full_refresh=full_refresh)
+
+
+def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
+    """Check the features, for a build may have changed them since, and score.
+
+    Raises:
+        GateStopped: the features are unfit.
+        NotReady: no model is champion, or there are no features of that instant.
+    """
+    from footfall.gates.check import check_features
+    from footfall.modelling.scoring import score as score_champions
+
+    check_features(as_of).enforce()
+    return score_champions(as_of, now=now)
+
+
+def gated_publish(*, now: datetime) -> "Publication":
+    """Publish the newest score set, once the gate has let it out.
+
+    Raises:
+        GateStopped: it is unfit.
+        NotReady: no score set is complete.
+    """
+    from footfall.publish.publication import publish
+    from footfall.warehouse.connection import transaction
+    from footfall.warehouse.publications import newest_score_set
+
+    with transaction() as connection:
+        newest = newest_score_set(connection)
+    if newest and newest.verdict is None:
+        gate_scores(newest.score_set)
+    return publish(now=now)
+
+
+def run_until_published(
+    *, now: Callable[[], datetime], on_stage: Callable[[Stage], None] = lambda stage: None
+) -> Run:
+    """Go the whole path once: load what is new, build, train what has no champion, score, publish.
+
+    Args:
+        now: reads the wall clock.
+        on_stage: is told of each stage that is over.
+
+    Raises:
+        GateStopped: a gate stopped the path; nothing behind it has run.
+        NotReady: there is no event.
+    """
+    from footfall.ingest.micro_batch import ingest_until_caught_up
+
+    stages: list[Stage] = []
+
+    def timed(name: str, act: Callable[[], T]) -> T:
+        started = time.monotonic()
+        done = act()
+        stages.append(Stage(name, time.monotonic() - started))
+        on_stage(stages[-1])
+        return done
+
+    timed("ingest", ingest_until_caught_up)
+    built = timed("build", gated_build)
+    for name in _without_champion():
+        timed(f"train {name}", lambda name=name: train_champion(name, now=now()))
+    timed("score", lambda: gated_score(built.as_of, now=now()))
+    publication = timed("publish", lambda: gated_publish(now=now()))
+    return Run(tuple(stages), publication)
+
+
+def train_champion(name: str, *, now: datetime) -> "Promotion":
+    """Train a model and promote it."""
+    from footfall.modelling.promotion import promote_if_better
+    from footfall.modelling.training import train
+
+    return promote_if_better(train(name, now=now).model_id, now=now)
+
+
+def _without_champion() -> list[str]:
+    from footfall.modelling.models import list_models
+
+    champions = {model.name for model in list_models() if model.state == "champion"}
+    return [name for name in MODELS if name not in champions]
+
+
+def _pending_loads() -> list[int]:
+    from footfall.warehouse.connection import transaction
+    from footfall.warehouse.verdicts import pending_loads
+
+    with transaction() as connection:
+        return pending_loads(connection)
+
+
+def _cleared(
+    verdict: "Verdict", *, as_of: datetime | None = None, score_set: int | None = None
+) -> Cleared:
+    verdict.enforce()
+    return Cleared(verdict.verdict, verdict.rows_checked, verdict.failures, as_of, score_set)

@@ -1,0 +1,83 @@
+"""What Airflow's own parser makes of the Dags, and of the map that joins them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from footfall.settings import ROOT
+
+REPORTER = Path(__file__).with_name("dagbag_report.py")
+PATH = ["raw_events", "features", "models", "scores", "publication"]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("airflow")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    done = subprocess.run(
+        [sys.executable, str(REPORTER), str(ROOT / "dags"), str(home / "report.json")],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    read: dict[str, Any] = json.loads((home / "report.json").read_text())
+    return read
+
+
+def test_every_dag_can_be_imported(report: dict[str, Any]) -> None:
+    assert report["import_errors"] == {}
+    assert set(report["dags"]) == {file.stem for file in (ROOT / "dags").glob("*.py")}
+
+
+def test_parsing_imports_nothing_heavy(report: dict[str, Any]) -> None:
+    assert report["heavy"] == []
+
+
+def test_no_dag_catches_up_and_none_runs_twice_at_once(report: dict[str, Any]) -> None:
+    assert {dag["catchup"] for dag in report["dags"].values()} == {False}
+    assert {dag["max_active_runs"] for dag in report["dags"].values()} == {1}
+
+
+def test_every_dag_says_what_it_does(report: dict[str, Any]) -> None:
+    for dag in report["dags"].values():
+        assert dag["description"]
+        assert dag["doc"].startswith(dag["description"])
+
+
+def test_assets_join_the_dags_in_the_order_of_the_path(report: dict[str, Any]) -> None:
+    joined = {
+        dag_id: (dag["starts_on"], dag["makes"])
+        for dag_id, dag in report["dags"].items()
+        if dag["starts_on"] or dag["makes"]
+    }
+    assert joined == {
+        "load_events": ([], ["raw_events"]),
+        "build_warehouse": (["raw_events"], ["features"]),
+        "train_models": ([], ["models"]),
+        "score_customers": (["features", "models"], ["scores"]),
+        "publish_scores": (["scores"], ["publication"]),
+    }
+    for starts_on, makes in joined.values():
+        assert all(PATH.index(a) < PATH.index(b) for a in starts_on for b in makes)
+
+
+def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
+    tasks = {dag_id: dag["tasks"] for dag_id, dag in report["dags"].items()}
+    assert tasks["build_warehouse"]["build"]["after"] == ["gate_raw"]
+    assert tasks["build_warehouse"]["gate_features"]["makes"] == ["features"]
+    assert tasks["score_customers"]["gate_scores"]["makes"] == ["scores"]
+    assert tasks["snapshot_features"]["score"]["after"] == ["gate_features"]
+    assert tasks["publish_scores"]["publish"]["after"] == ["wait_for_score_set"]
