@@ -211,9 +211,11 @@ def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Re
 
 
 def _words(reasons: Sequence[str | Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the top reasons as sentences."""
-    texts = (reason if isinstance(reason, str) else reason["text"] for reason in reasons)
-    return tuple(text for text, _ in zip(texts, range(REASONS_PER_MODEL), strict=False))
+    """Return the strongest reasons, each as one phrase."""
+    return tuple(
+        reason if isinstance(reason, str) else f"{reason['effect']}: {reason['text']}"
+        for reason in reasons[:REASONS_PER_MODEL]
+    )
 
 
 def _target(

@@ -79,8 +79,10 @@ class Store:
         try:
             self._redis.function_load(FUNCTIONS.read_text(), replace=True)
         except redis.ResponseError as error:
+            if "unknown command" not in str(error):
+                raise
             raise NotReady(
-                f"Redis at {self.address} cannot load functions ({error}); use Redis 7 or Valkey"
+                f"Redis at {self.address} is too old, it has no functions; use Redis 7 or Valkey"
             ) from None
 
     def last_flip(self) -> Flip | None:

@@ -34,7 +34,7 @@ class Profile:
 
     ``status`` is ``fresh`` or ``unknown``; ``why`` says why it is unknown: all is ``unpublished``,
     the customer ``absent``, the score ``expired``, the record ``unreadable`` to this client, or
-    Redis ``unavailable``. An unknown profile carries no score, only the reader's fallback ``products``.
+    Redis ``unavailable``. An unknown profile carries no score, only the fallback ``products``.
     Probabilities are 0 to 1, percentiles 0 to 100; ``None`` where no model scored.
     """
 
