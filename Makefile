@@ -15,6 +15,10 @@ setup: .venv/.complete
 lock: setup  ## compile requirements.in to requirements.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
 	    --overrides overrides.txt --output-file requirements.txt requirements.in
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+	    --overrides overrides.txt --constraint requirements.txt \
+	    $$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' requirements.txt) \
+	    --output-file docker/requirements.txt docker/requirements.in
 
 up: setup
 	$(BIN)/footfall up $(ARGS)
