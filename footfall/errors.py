@@ -7,6 +7,7 @@ FootfallError             exit 1: one line that names the thing, the value and t
 ├── NotFound              no such customer, model, publication, score set
 ├── Fenced                a newer writer took over; this one wrote nothing
 ├── BuildFailed           dbt reported an error
+├── NotBetter             a challenger does not beat the champion
 └── NotReady              an earlier stage has to run first
 """
 
@@ -47,3 +48,7 @@ class BuildFailed(FootfallError):
 
 class NotReady(FootfallError):
     """A stage was asked for before the one that it needs."""
+
+
+class NotBetter(FootfallError):
+    """A challenger was to be promoted that does not beat the champion."""

@@ -1,0 +1,76 @@
+"""The trained models: which there are, and which of them may score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from footfall.warehouse import models as store
+from footfall.warehouse.connection import transaction
+from footfall.warehouse.models import ModelRow, State
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained model in the list."""
+
+    model_id: str
+    name: str
+    as_of: datetime
+    state: State
+    trained_at: datetime
+    promoted_at: datetime | None
+    sha256: str
+    metrics: Mapping[str, float]
+
+    def line(self) -> str:
+        """Return the model in one line."""
+        return (
+            f"{self.model_id:30} {self.state:10} AUC {self.metrics['auc']:.3f}, average precision "
+            f"{self.metrics['average_precision']:.3f}, log loss {self.metrics['log_loss']:.4f}"
+        )
+
+
+def list_models() -> list[Model]:
+    """Return all models, the newest first."""
+    with transaction() as connection:
+        rows = store.all_models(connection)
+    return [
+        Model(
+            model_id=row.model_id,
+            name=row.name,
+            as_of=row.as_of,
+            state=row.state,
+            trained_at=row.trained_at,
+            promoted_at=row.promoted_at,
+            sha256=row.sha256,
+            metrics={key: value for key, value in row.metrics.items() if key != "baselines"},
+        )
+        for row in rows
+    ]
+
+
+def has_champion(as_of: datetime | None = None) -> bool:
+    """Tell whether a champion is there, and one that may score as of the given instant."""
+    with transaction() as connection:
+        rows = store.champions(connection)
+    return any(as_of is None or fitted_until(row) <= as_of for row in rows)
+
+
+def model_report(model_id: str) -> str:
+    """Return the audit report of a model, as self-contained HTML.
+
+    Raises:
+        NotFound: no model has this id.
+    """
+    with transaction() as connection:
+        return store.report(connection, model_id)
+
+
+def fitted_until(row: ModelRow) -> datetime:
+    """Return the end of the newest label that the model has learnt from."""
+    return datetime.fromisoformat(row.params["fitted_until"])
+
+
+def holdout_as_of(row: ModelRow) -> datetime:
+    """Return the snapshot that the model was judged on."""
+    return datetime.fromisoformat(row.params["holdout"])

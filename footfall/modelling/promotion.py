@@ -1,0 +1,147 @@
+"""Make a challenger the champion, if it is better on rows that neither has learnt from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import NotBetter, NotReady
+from footfall.modelling.models import fitted_until, holdout_as_of
+from footfall.warehouse import features, models
+from footfall.warehouse.build import build_snapshots
+from footfall.warehouse.connection import transaction
+from ml.errors import MlError
+from ml.labels import LABELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml.evaluate import Metrics
+    from ml.promote import Decision
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Whether a model became champion, and why.
+
+    Attributes:
+        model_id: the model.
+        name: purchase or churn.
+        promoted: whether it became champion just now.
+        reason: in one line.
+        champion: the champion of the name after this.
+        metrics: of the challenger on its holdout; empty when there was nothing to compare.
+        champion_metrics: of the champion before, on the same rows.
+    """
+
+    model_id: str
+    name: str
+    promoted: bool
+    reason: str
+    champion: str | None
+    metrics: Mapping[str, float]
+    champion_metrics: Mapping[str, float]
+
+
+def promote(model_id: str, *, now: datetime) -> Promotion:
+    """Promote a model, or refuse.
+
+    Raises:
+        NotFound: no model has this id.
+        NotBetter: the champion is better, or cannot be compared with it; says why.
+        NotReady: the holdout cannot be read.
+    """
+    done = promote_if_better(model_id, now=now)
+    if not done.promoted and done.champion != model_id:
+        raise NotBetter(f"{model_id} stays challenger: {done.reason}; train a newer one")
+    return done
+
+
+def promote_if_better(model_id: str, *, now: datetime) -> Promotion:
+    """Promote the first model of its name, or one that beats the champion on the same holdout.
+
+    Raises:
+        NotFound: no model has this id.
+        NotReady: the holdout cannot be read.
+    """
+    with transaction() as connection:
+        holdout = holdout_as_of(models.find_model(connection, model_id))
+        contested = bool(models.champions(connection))
+    if contested:
+        build_snapshots([holdout])
+    with transaction() as connection:
+        models.lock_models(connection)
+        challenger = models.find_model(connection, model_id)
+        champion = next(
+            (row for row in models.champions(connection) if row.name == challenger.name), None
+        )
+        if champion is not None and champion.model_id == model_id:
+            return _unchanged(challenger, champion, "is the champion already")
+        if champion is not None and fitted_until(champion) > holdout:
+            return _unchanged(
+                challenger,
+                champion,
+                f"the champion {champion.model_id} has learnt from labels until "
+                f"{fitted_until(champion).date()}, so {holdout.date()} cannot judge it",
+            )
+        decision, metrics, champion_metrics = _compare(connection, challenger, champion)
+        if decision.promoted:
+            models.crown(connection, challenger, now=now)
+    keeps = champion.model_id if champion else None
+    return Promotion(
+        model_id=model_id,
+        name=challenger.name,
+        promoted=decision.promoted,
+        reason=decision.reason,
+        champion=model_id if decision.promoted else keeps,
+        metrics=metrics,
+        champion_metrics=champion_metrics,
+    )
+
+
+def _unchanged(challenger: models.ModelRow, champion: models.ModelRow, reason: str) -> Promotion:
+    return Promotion(challenger.model_id, challenger.name, False, reason, champion.model_id, {}, {})
+
+
+def _compare(
+    connection: Connection[TupleRow],
+    challenger: models.ModelRow,
+    champion: models.ModelRow | None,
+) -> tuple["Decision", dict[str, float], dict[str, float]]:
+    """Judge both on the challenger's holdout, read once, as the warehouse has it today."""
+    from ml.promote import Decision, decide
+
+    if champion is None:
+        return Decision(True, "the first champion of its name"), {}, {}
+    holdout = holdout_as_of(challenger)
+    names = sorted({*challenger.features, *champion.features})
+    there = features.feature_columns(connection)
+    if gone := [name for name in champion.features if name not in there]:
+        return Decision(True, f"the champion needs {gone[0]}, which is no feature any more"), {}, {}
+    label = LABELS[challenger.name]
+    frame = features.read_labelled(connection, label, [holdout], names)
+    try:
+        ours = _evaluate(connection, challenger, frame)
+        theirs = _evaluate(connection, champion, frame)
+    except MlError as error:
+        raise NotReady(f"the holdout of {holdout.date()} cannot judge: {error}") from None
+    return decide(ours, theirs), ours.as_dict(), theirs.as_dict()
+
+
+def _evaluate(
+    connection: Connection[TupleRow], model: models.ModelRow, frame: "pd.DataFrame"
+) -> "Metrics":
+    from ml.calibrate import Calibration
+    from ml.evaluate import evaluate
+    from ml.explain import margins
+    from ml.features import matrix
+    from ml.train import from_bytes
+
+    names = tuple(model.features)
+    booster = from_bytes(models.artefact(connection, model.model_id))
+    found = margins(booster, matrix(frame, names), names)
+    probabilities = Calibration(**model.calibration).probabilities(found)
+    return evaluate(frame["label"].to_numpy(dtype="float64"), probabilities)

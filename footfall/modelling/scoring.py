@@ -1,0 +1,241 @@
+"""Score every customer with every champion, as one set, whole or not at all."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from psycopg import Connection, IsolationLevel
+from psycopg.rows import TupleRow
+
+from footfall.errors import NotReady
+from footfall.modelling.models import fitted_until
+from footfall.settings import settings
+from footfall.warehouse import features, models
+from footfall.warehouse.connection import connect
+from footfall.warehouse.scores import (
+    ScoreRow,
+    begin_score_set,
+    complete_score_set,
+    copy_scores,
+)
+from footfall.warehouse.verdicts import as_of_subject, latest_verdict, newest_features_as_of
+from ml.errors import MlError
+from ml.labels import LABELS, Label
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ml.explain import Contributions
+
+CHUNK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class ScoreSet:
+    """A complete set of scores.
+
+    Attributes:
+        score_set: its number.
+        as_of: nothing later was used.
+        model_ids: the champions that scored.
+        records: how many scores.
+        left_out: champions that did not score, and why.
+        seconds: how long it took.
+    """
+
+    score_set: int
+    as_of: datetime
+    model_ids: tuple[str, ...]
+    records: int
+    left_out: Mapping[str, str]
+    seconds: float
+
+
+def score(as_of: datetime | None = None, *, now: datetime) -> ScoreSet:
+    """Score each champion's population at an instant.
+
+    A champion that has learnt from labels later than ``as_of`` is left out: it would know the
+    future.
+
+    Args:
+        as_of: an instant with features; default: the newest one.
+        now: the wall clock, for ``scored_at`` and ``expires_at``.
+
+    Raises:
+        NotReady: no champion may score, or no verdict lets these features pass.
+        GateStopped: the gate stopped these features.
+    """
+    started = time.monotonic()
+    with connect() as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        as_of = as_of or newest_features_as_of(connection)
+        if as_of is None:
+            raise NotReady("there are no features yet; run: footfall build")
+        _require_verdict(connection, as_of)
+        chosen, left_out = _champions(connection, as_of)
+        score_set = begin_score_set(connection, as_of, [row.model_id for row in chosen])
+        try:
+            records = sum(_score(connection, row, as_of, score_set, now) for row in chosen)
+        except MlError as error:
+            raise NotReady(f"scores as of {as_of.isoformat()} cannot be made: {error}") from None
+        if records == 0:
+            raise NotReady(
+                f"no customer can be scored as of {as_of.isoformat()}: none allows profiling, or "
+                "nothing is built for it; run: footfall build"
+            )
+        complete_score_set(connection, score_set, records=records, now=now)
+    return ScoreSet(
+        score_set=score_set,
+        as_of=as_of,
+        model_ids=tuple(row.model_id for row in chosen),
+        records=records,
+        left_out=left_out,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _require_verdict(connection: Connection[TupleRow], as_of: datetime) -> None:
+    verdict = latest_verdict(connection, "features", as_of_subject(as_of))
+    if verdict is None:
+        raise NotReady(
+            f"nobody has checked the features as of {as_of.isoformat()}; run: "
+            "footfall gate features"
+        )
+    verdict.enforce()
+
+
+def _champions(
+    connection: Connection[TupleRow], as_of: datetime
+) -> tuple[list[models.ModelRow], dict[str, str]]:
+    champions = models.champions(connection)
+    if not champions:
+        raise NotReady("no model is champion; run: footfall train churn, then: footfall promote")
+    left_out = {
+        row.model_id: f"has learnt from labels until {fitted_until(row).isoformat()}"
+        for row in champions
+        if fitted_until(row) > as_of
+    }
+    chosen = [row for row in champions if row.model_id not in left_out]
+    if not chosen:
+        told = "; ".join(f"{model_id} {reason}" for model_id, reason in left_out.items())
+        raise NotReady(
+            f"no champion may score as of {as_of.isoformat()}: {told}; score a later instant"
+        )
+    return chosen, left_out
+
+
+def _score(
+    connection: Connection[TupleRow],
+    model: models.ModelRow,
+    as_of: datetime,
+    score_set: int,
+    now: datetime,
+) -> int:
+    """Score one champion's population in two passes: where everybody stands, then why."""
+    import numpy as np
+
+    from ml.calibrate import Calibration
+    from ml.explain import contributions, margins
+    from ml.features import matrix
+    from ml.score import percentiles
+    from ml.train import from_bytes, sha256
+
+    label, names = LABELS[model.name], tuple(model.features)
+    calibration = Calibration(**model.calibration)
+    features.require_columns(connection, names)
+    artefact = models.artefact(connection, model.model_id)
+    if sha256(artefact) != model.sha256:
+        raise NotReady(
+            f"the artefact of {model.model_id} is not the one that was stored; train anew"
+        )
+    booster = from_bytes(artefact)
+    every = [
+        margins(booster, matrix(chunk, names), names)
+        for chunk in _chunks(connection, label, as_of, names)
+    ]
+    if not every:
+        return 0
+    probabilities = calibration.probabilities(np.concatenate(every))
+    ranks = percentiles(probabilities)
+    context = _Context(score_set, model, label, as_of, now)
+    done = 0
+    for chunk in _chunks(connection, label, as_of, names):
+        values = matrix(chunk, names)
+        here = slice(done, done + len(chunk))
+        parts = contributions(booster, values, names)
+        rows = context.rows(chunk, values, parts, probabilities[here], ranks[here])
+        done += copy_scores(connection, rows)
+    return done
+
+
+def _chunks(
+    connection: Connection[TupleRow], label: Label, as_of: datetime, names: tuple[str, ...]
+) -> Iterator["pd.DataFrame"]:
+    return features.read_snapshot(
+        connection,
+        as_of,
+        names,
+        activity_column=label.activity_column,
+        chunk_rows=CHUNK_ROWS,
+    )
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What all scores of one model in one set share."""
+
+    score_set: int
+    model: models.ModelRow
+    label: Label
+    as_of: datetime
+    now: datetime
+
+    def rows(
+        self,
+        chunk: "pd.DataFrame",
+        values: "NDArray[np.float64]",
+        parts: "Contributions",
+        probabilities: "NDArray[np.float64]",
+        ranks: "NDArray[np.float64]",
+    ) -> Iterator[ScoreRow]:
+        from ml.features import fingerprints
+        from ml.reasons import reasons
+
+        names = tuple(self.model.features)
+        expires_at = self.now + timedelta(hours=settings().score_ttl_hours)
+        for customer_id, numbers, contributed, margin, probability, rank, fingerprint in zip(
+            chunk["customer_id"],
+            values.tolist(),
+            parts.shap_values.tolist(),
+            parts.margins.tolist(),
+            probabilities.tolist(),
+            ranks.tolist(),
+            fingerprints(values, names),
+            strict=True,
+        ):
+            known = [None if number != number else number for number in numbers]
+            why = reasons(
+                self.label,
+                dict(zip(names, contributed, strict=True)),
+                dict(zip(names, known, strict=True)),
+            )
+            yield ScoreRow(
+                score_set=self.score_set,
+                model_id=self.model.model_id,
+                customer_id=str(customer_id),
+                as_of=self.as_of,
+                probability=probability,
+                percentile=rank,
+                margin=margin,
+                base_value=parts.base_value,
+                shap_values=contributed,
+                feature_values=known,
+                reasons=[reason.as_dict() for reason in why],
+                features_sha256=fingerprint,
+                scored_at=self.now,
+                expires_at=expires_at,
+            )

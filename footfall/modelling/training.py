@@ -1,0 +1,210 @@
+"""Train a challenger: weekly snapshots from the warehouse, a model and its audit report into it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from expectations.evaluate import evaluate as check
+from expectations.features import features_suite, judged_features
+from footfall.errors import BadArgument, GateStopped, NotReady
+from footfall.warehouse import features, models
+from footfall.warehouse.build import build_snapshots
+from footfall.warehouse.connection import transaction
+from ml.errors import MlError
+from ml.labels import LABELS, Label
+from ml.split import Split, snapshots_for, split_by_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml.learn import Learnt
+    from ml.train import Params
+
+STEPS = 4  # snapshots, rows, model, report
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What was trained and how good it is on its holdout."""
+
+    model_id: str
+    name: str
+    as_of: datetime
+    state: models.State
+    sha256: str
+    fitted_rows: int
+    fitted_until: datetime
+    holdout: datetime
+    metrics: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]
+    seconds: float
+
+    def line(self) -> str:
+        """Return the model in one line."""
+        own = self.metrics
+        return (
+            f"{self.model_id} ({self.state}): AUC {own['auc']:.3f}, average precision "
+            f"{own['average_precision']:.3f}, log loss {own['log_loss']:.4f} (base rate "
+            f"{own['base_rate_log_loss']:.4f}), calibration error {own['ece_equal_count']:.3f} on "
+            f"{own['rows']:,} customers of {self.holdout.date()}, fitted on {self.fitted_rows:,} "
+            f"rows, in {self.seconds:.1f} s"
+        )
+
+
+def train(
+    name: str,
+    as_of: datetime | None = None,
+    *,
+    now: datetime,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> TrainedModel:
+    """Train a challenger from labels that had ended by ``as_of``.
+
+    Missing snapshots are built. The same rows give the same model, which is then stored once.
+
+    Args:
+        name: purchase or churn.
+        as_of: nothing later is used; default: as far as the warehouse is built.
+        now: the wall clock, for ``trained_at``.
+        on_progress: is told of the steps done and their number.
+
+    Raises:
+        BadArgument: no model has this name.
+        NotReady: the warehouse is not built that far, or holds too little to learn from.
+        GateStopped: the rows to learn from are unfit.
+    """
+    started = time.monotonic()
+    tell = on_progress or (lambda done, total: None)
+    if name not in LABELS:
+        raise BadArgument(f"there is no model {name!r}; there are: {', '.join(sorted(LABELS))}")
+    label = LABELS[name]
+    try:
+        as_of, split = _plan(label, as_of)
+        build_snapshots(split.all)
+        tell(1, STEPS)
+        frame = _read(label, split)
+        tell(2, STEPS)
+        row, learnt = _learn(frame, label, split, as_of, now)
+        tell(3, STEPS)
+    except MlError as error:
+        raise NotReady(f"{name} cannot be trained: {error}") from None
+    report = _report(row.model_id, label, as_of, split, learnt)
+    with transaction() as connection:
+        models.lock_models(connection)
+        row = models.store_model(connection, row, artefact=learnt.artefact, report=report)
+    tell(4, STEPS)
+    return TrainedModel(
+        model_id=row.model_id,
+        name=name,
+        as_of=row.as_of,
+        state=row.state,
+        sha256=row.sha256,
+        fitted_rows=learnt.fitted_rows,
+        fitted_until=label.known_at(split.fitted[-1]),
+        holdout=split.holdout,
+        metrics=learnt.metrics.as_dict(),
+        baselines={key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
+    with transaction() as connection:
+        built = features.built_through(connection)
+        first_event = features.first_event_at(connection)
+    if as_of is not None and as_of > built:
+        raise NotReady(
+            f"the warehouse is built through {built.isoformat()}, not {as_of.isoformat()}; run: "
+            f"footfall build --as-of {as_of.isoformat()}"
+        )
+    as_of = as_of or built
+    snapshots = snapshots_for(label, first_event=first_event, as_of=as_of)
+    return as_of, split_by_time(snapshots, label.horizon)
+
+
+def _read(label: Label, split: Split) -> "pd.DataFrame":
+    from ml.features import NAMES
+
+    with transaction() as connection:
+        features.require_columns(connection, NAMES)
+        frame = features.read_labelled(connection, label, split.all, NAMES)
+    rows = frame.drop(columns="label")
+    result = check(judged_features(rows, NAMES), features_suite(NAMES))
+    if result.verdict == "stop":
+        stops = [str(failure) for failure in result.failures if failure.severity == "stop"]
+        raise GateStopped(
+            f"the {len(frame):,} rows to train {label.name} on are unfit: {'; '.join(stops[:3])}; "
+            "look closer with: footfall gate features"
+        )
+    return frame
+
+
+def _learn(
+    frame: "pd.DataFrame", label: Label, split: Split, as_of: datetime, now: datetime
+) -> tuple[models.ModelRow, "Learnt"]:
+    from ml.features import NAMES
+    from ml.learn import learn
+    from ml.train import Params
+
+    params = Params()
+    learnt = learn(frame, split, NAMES, params)
+    row = models.ModelRow(
+        model_id=f"{label.name}-{as_of:%Y%m%d}-{learnt.sha256[:8]}",
+        name=label.name,
+        trained_at=now,
+        as_of=as_of,
+        sha256=learnt.sha256,
+        params=_provenance(params, label, split, learnt),
+        metrics={
+            **learnt.metrics.as_dict(),
+            "baselines": {key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
+        },
+        features=NAMES,
+        state="challenger",
+        calibration=asdict(learnt.calibration),
+        promoted_at=None,
+    )
+    return row, learnt
+
+
+def _provenance(
+    params: "Params", label: Label, split: Split, learnt: "Learnt"
+) -> dict[str, object]:
+    """Return all that the model was made from."""
+    return {
+        **params.as_dict(),
+        "rounds": learnt.rounds,
+        "train": [day.isoformat() for day in split.train],
+        "validation": [day.isoformat() for day in split.validation],
+        "holdout": split.holdout.isoformat(),
+        "horizon_days": label.horizon.days,
+        "fitted_until": label.known_at(split.fitted[-1]).isoformat(),
+        "fitted_rows": learnt.fitted_rows,
+        "frame_sha256": learnt.frame_sha256,
+    }
+
+
+def _report(model_id: str, label: Label, as_of: datetime, split: Split, learnt: "Learnt") -> str:
+    from ml.audit import Evidence, audit_report
+    from ml.train import Params
+
+    return audit_report(
+        Evidence(
+            model_id=model_id,
+            sha256=learnt.sha256,
+            label=label,
+            as_of=as_of,
+            split=split,
+            fitted_rows=learnt.fitted_rows,
+            frame_sha256=learnt.frame_sha256,
+            params={**Params().as_dict(), "rounds": learnt.rounds},
+            calibration=learnt.calibration,
+            holdout=learnt.holdout,
+            probabilities=learnt.probabilities,
+            baselines=learnt.baseline_probabilities,
+            shap_values=learnt.shap_values,
+            drift=learnt.drift,
+        )
+    )

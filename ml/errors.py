@@ -1,0 +1,28 @@
+"""What ml refuses to do, in one tree.
+
+MlError
+├── TooFewRows         a sample is too small, or has one class only: no number would mean anything
+├── TooFewSnapshots    the history is too short to hold train, validation and holdout apart
+├── UnknownColumns     a frame does not have the columns that the model was trained on
+└── NotAdditive        SHAP values and base value do not sum to the margin
+"""
+
+
+class MlError(ValueError):
+    """Anything that ml refuses on purpose, in one line."""
+
+
+class TooFewRows(MlError):
+    """A sample is too small for the statistic, or one class is missing."""
+
+
+class TooFewSnapshots(MlError):
+    """The history is too short for a split by time."""
+
+
+class UnknownColumns(MlError):
+    """The frame's columns are not the model's."""
+
+
+class NotAdditive(MlError):
+    """The contributions of a row do not sum to its margin."""

@@ -1,0 +1,75 @@
+"""Take a margin apart into what each feature added to it.
+
+SHAP values for trees, exact: Lundberg et al., "From local explanations to global understanding with
+explainable AI for trees" (2020), by XGBoost's own ``pred_contribs``, which equals
+shap.TreeExplainer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from ml.errors import NotAdditive
+
+TOLERANCE = 1e-4  # log-odds
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Margins and their parts.
+
+    Attributes:
+        margins: float64[n], log-odds before calibration.
+        base_value: the margin of nobody in particular, in log-odds.
+        shap_values: float64[n, k]; a row sums, with the base value, to its margin within 1e-4.
+    """
+
+    margins: NDArray[np.float64]
+    base_value: float
+    shap_values: NDArray[np.float64]
+
+
+def margins(
+    booster: xgb.Booster, values: NDArray[np.float64], names: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Return float64[n] log-odds of float64[n, k] feature values; NaN = missing."""
+    data = xgb.DMatrix(values, feature_names=list(names))
+    return np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
+
+
+def contributions(
+    booster: xgb.Booster, values: NDArray[np.float64], names: tuple[str, ...]
+) -> Contributions:
+    """Return the margins of float64[n, k] feature values and what each feature added.
+
+    Raises:
+        NotAdditive: the parts of a row do not sum to its margin.
+    """
+    data = xgb.DMatrix(values, feature_names=list(names))
+    parts = np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
+    found = Contributions(
+        margins=np.asarray(booster.predict(data, output_margin=True), dtype=np.float64),
+        base_value=float(parts[0, -1]) if len(parts) else 0.0,
+        shap_values=parts[:, :-1],
+    )
+    check_additive(found)
+    return found
+
+
+def check_additive(found: Contributions) -> None:
+    """Check every row.
+
+    Raises:
+        NotAdditive: a row's parts are off by more than 1e-4; names the first such row.
+    """
+    sums = found.base_value + found.shap_values.sum(axis=1)
+    off = np.abs(sums - found.margins)
+    wrong = np.flatnonzero(~(off <= TOLERANCE))
+    if len(wrong):
+        row = int(wrong[0])
+        raise NotAdditive(
+            f"row {row}: base value and SHAP values sum to {sums[row]:.6f}, the margin is "
+            f"{found.margins[row]:.6f}; xgboost is not to be trusted here, check its version"
+        )

@@ -1,0 +1,95 @@
+"""Split snapshots by time, so that nothing learnt overlaps what it is judged on.
+
+    train … │ gap │ validation │ gap │ holdout │ gap │ as_of
+
+A gap is the label's horizon: a snapshot is used for learning only if its labels had ended when the
+next part begins. The grid is weekly: Saturdays 00:00 UTC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ml.errors import TooFewSnapshots
+from ml.labels import Label
+
+SATURDAY = 5
+WEEK = timedelta(days=7)
+SNAPSHOTS = 30  # half a year of weeks: older behaviour says little about next month's
+HISTORY = timedelta(days=90)  # the longest window that counts; before it every customer looks new
+VALIDATION = 4  # weeks: one alone would say how that week was
+MINIMUM_TRAIN = 3
+
+
+@dataclass(frozen=True)
+class Split:
+    """The as_ofs of each part, oldest first."""
+
+    train: tuple[datetime, ...]
+    validation: tuple[datetime, ...]
+    holdout: datetime
+
+    @property
+    def fitted(self) -> tuple[datetime, ...]:
+        """The snapshots that the stored model has seen: train, then validation."""
+        return (*self.train, *self.validation)
+
+    @property
+    def all(self) -> tuple[datetime, ...]:
+        """Every snapshot of the split, oldest first."""
+        return (*self.fitted, self.holdout)
+
+
+def saturdays(first: datetime, last: datetime) -> list[datetime]:
+    """Return the Saturdays 00:00 UTC in ``[first, last]``, oldest first.
+
+    >>> first, last = datetime(2017, 12, 1, tzinfo=UTC), datetime(2017, 12, 9, tzinfo=UTC)
+    >>> [day.day for day in saturdays(first, last)]
+    [2, 9]
+    """
+    day = first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if day < first:
+        day += timedelta(days=1)
+    day += timedelta(days=(SATURDAY - day.weekday()) % 7)
+    found = []
+    while day <= last:
+        found.append(day)
+        day += WEEK
+    return found
+
+
+def snapshots_for(
+    label: Label, *, first_event: datetime, as_of: datetime, limit: int = SNAPSHOTS
+) -> list[datetime]:
+    """Return the newest ``limit`` snapshots whose labels had ended by ``as_of``.
+
+    Args:
+        label: what is predicted.
+        first_event: the shop's first event; the first snapshot has 90 days of history before it.
+        as_of: nothing later is used.
+        limit: at most so many.
+    """
+    return saturdays(first_event + HISTORY, as_of - label.horizon)[-limit:]
+
+
+def split_by_time(as_ofs: Sequence[datetime], horizon: timedelta) -> Split:
+    """Return the newest snapshot as holdout, and learn only from what was known at its time.
+
+    Validation takes the newest 4 snapshots before the holdout's gap, or fewer where history is
+    short.
+
+    Raises:
+        TooFewSnapshots: fewer than 3 snapshots are left to train on.
+    """
+    ordered = sorted(set(as_ofs))
+    known = [day for day in ordered if day + horizon <= ordered[-1]]
+    train: list[datetime] = []
+    for weeks in range(min(VALIDATION, len(known)), 0, -1):
+        validation = known[-weeks:]
+        train = [day for day in known if day + horizon <= validation[0]]
+        if len(train) >= MINIMUM_TRAIN:
+            return Split(tuple(train), tuple(validation), ordered[-1])
+    raise TooFewSnapshots(
+        f"{len(ordered)} weekly snapshots leave {len(train)} to train on after two gaps of "
+        f"{horizon.days} days (at least {MINIMUM_TRAIN} are needed): the history is too short"
+    )
