@@ -1,5 +1,6 @@
 -- The tables that Footfall writes itself. What dbt builds lives in schema analytics.
 create schema raw;
+create schema intermediate;           -- dbt's own steps between raw and analytics
 create schema analytics;
 create schema ml;
 create schema serving;
@@ -74,12 +75,6 @@ create table raw.partition_offsets (
 
 -- ops: builds, snapshots, verdicts ----------------------------------------------------------
 
--- One row per instant that snapshots (rfm, features, labels) are kept for.
-create table ops.snapshots (
-    as_of timestamptz primary key,
-    requested_at timestamptz not null default clock_timestamp()
-);
-
 -- One row per run of dbt. finished_at is set when it succeeded; built_through is the instant that
 -- sessions, orders and customers reach (it moves back only by a full refresh).
 create table ops.builds (
@@ -89,6 +84,14 @@ create table ops.builds (
     full_refresh boolean not null,
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz
+);
+
+-- One row per instant that snapshots (rfm, features, labels) are kept for. build_id is the finished build
+-- that made it first; null = still to be made.
+create table ops.snapshots (
+    as_of timestamptz primary key,
+    build_id bigint references ops.builds,
+    requested_at timestamptz not null default clock_timestamp()
 );
 
 -- One row per load that a build took in.
@@ -158,6 +161,7 @@ create table ml.scores (
     features_sha256 text not null,
     scored_at timestamptz not null,
     expires_at timestamptz not null,
+    feature_values double precision[] not null default '{}', -- in the order of ml.models.features
     primary key (score_set, model_id, customer_id)
 );
 create index scores_by_customer on ml.scores (customer_id);
@@ -190,7 +194,8 @@ create table privacy.erasures (
     erasure_id bigint generated always as identity primary key,
     ref_sha256 text not null unique,      -- of the customer_ref; the id itself is gone
     erased_at timestamptz not null default clock_timestamp(),
-    rows_erased jsonb not null
+    rows_erased jsonb not null,
+    redis_erased_at timestamptz           -- null: Redis may still hold a record; erase again
 );
 
 create table privacy.audit_log (
@@ -202,4 +207,11 @@ create table privacy.audit_log (
     detail jsonb not null,
     previous_sha256 text not null,
     sha256 text not null unique
+);
+
+-- The chain's length and last link, so that cutting off its end shows.
+create table privacy.audit_head (
+    is_only boolean primary key default true check (is_only),
+    entries bigint not null,
+    sha256 text not null
 );

@@ -1,0 +1,374 @@
+"""Take everything about some refs out of the warehouse, and leave a tombstone for each.
+
+A tombstone is the SHA-256 of a ref: enough for the loader to refuse the customer's events when they
+are replayed, and for the next build to see that somebody is gone. The id itself is kept nowhere.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import Jsonb
+
+from footfall.warehouse.build import BUILDING, FENCE
+
+BUILT_SCHEMAS = ("analytics", "intermediate")  # what dbt builds
+CUSTOMER_ID_HEX = 20
+ERASED = "erased"  # the reason of a rejected record whose customer is gone
+
+# Whose a row is, by the first of these columns that its table has.
+OWNERS = ("customer_id", "ref", "session_id", "message_id", "order_id")
+
+# A ref belongs to the first user seen with it or aliased from it: the rule of int_identity_links,
+# over all events, built or not.
+_LINKED = """
+with claims as (
+    select 'a:' || anonymous_id as child, customer_ref as parent, occurred_at
+    from raw.events
+    where user_id is not null and anonymous_id is not null
+    union all
+    select kind || (payload ->> 'previousId') as child, customer_ref as parent, occurred_at
+    from raw.events
+    cross join (values ('a:'), ('u:')) as kinds (kind)
+    where event_name = 'alias' and user_id is not null and payload ->> 'previousId' <> user_id
+),
+owners as (
+    select distinct on (child) child, parent
+    from claims
+    where
+        child = any(%(refs)s)
+        or child in (select child from claims where parent = any(%(refs)s))
+    order by child, occurred_at, parent collate "C"
+)
+select child from owners where parent = any(%(refs)s)
+union
+select parent from owners where child = any(%(refs)s)
+"""
+
+_ROWS_BY_LOAD = """
+with gone as (
+    delete from raw.events where customer_ref = any(%(refs)s) returning load_id
+)
+select load_id, count(*) from gone group by load_id
+"""
+
+_SUSPECTS = """
+select cluster_id, kafka_topic, kafka_partition, kafka_offset, raw, received_at
+from raw.rejected_events
+where
+    raw is not null
+    and exists (
+        select from unnest(%(needles)s::bytea[]) as needle where position(needle in raw) > 0
+    )
+"""
+
+_BLANK = """
+update raw.rejected_events
+set reason = %(reason)s, detail = 'the customer was erased', raw = null, event_name = null
+where (cluster_id, kafka_topic, kafka_partition, kafka_offset)
+    = (%(cluster_id)s, %(kafka_topic)s, %(kafka_partition)s, %(kafka_offset)s)
+"""
+
+_SCORES = """
+with gone as (
+    delete from ml.scores where customer_id = any(%(customer_ids)s) returning score_set
+),
+counted as (
+    select score_set, count(*) as row_count from gone group by score_set
+),
+recounted as (
+    update ml.score_sets set records = records - row_count
+    from counted where counted.score_set = score_sets.score_set
+)
+select coalesce(sum(row_count), 0)::bigint from counted
+"""
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """One erased ref."""
+
+    erasure_id: int
+    ref_sha256: str
+    erased_at: datetime
+    redis_erased_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record that was set aside, and may be about somebody who is to be erased."""
+
+    cluster_id: str
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+    raw: bytes
+    received_at: datetime
+
+
+def sha256(ref: str) -> str:
+    """Return a ref's tombstone, the same that the loader compares with."""
+    return hashlib.sha256(ref.encode()).hexdigest()
+
+
+def customer_id(ref_sha256: str) -> str:
+    """Return the customer_id of the customer that this ref names, as the warehouse derives it."""
+    return "c" + ref_sha256[:CUSTOMER_ID_HEX]
+
+
+def refs_of(connection: Connection[TupleRow], customer_id: str) -> set[str]:
+    """Return the refs that the newest build gave to a customer."""
+    return _texts(
+        connection,
+        "select ref from analytics.customer_identities where customer_id = %s",
+        (customer_id,),
+    )
+
+
+def refs_named(connection: Connection[TupleRow], external_id: str) -> set[str]:
+    """Return the refs of a user id, or else of an anonymous id, that events carry, built or not."""
+    for ref in (f"u:{external_id}", f"a:{external_id}"):
+        found = _texts(
+            connection,
+            "select customer_ref from raw.events where customer_ref = %s limit 1",
+            (ref,),
+        )
+        if found:
+            return found
+    return set()
+
+
+def linked(connection: Connection[TupleRow], refs: Collection[str]) -> set[str]:
+    """Return the refs and all that are the same customer's, by every event stored so far."""
+    found = set(refs)
+    while more := _texts(connection, _LINKED, {"refs": sorted(found)}) - found:
+        found |= more
+    return found
+
+
+def tombstones(connection: Connection[TupleRow], customer: str) -> list[Tombstone]:
+    """Return the tombstones that a customer_id, user id or anonymous id names."""
+    with connection.cursor(row_factory=class_row(Tombstone)) as cursor:
+        return cursor.execute(
+            "select erasure_id, ref_sha256, erased_at, redis_erased_at from privacy.erasures"
+            " where ref_sha256 = any(%s) or 'c' || left(ref_sha256, %s) = %s order by erasure_id",
+            ([sha256(f"u:{customer}"), sha256(f"a:{customer}")], CUSTOMER_ID_HEX, customer),
+        ).fetchall()
+
+
+def bury(connection: Connection[TupleRow], refs: Collection[str]) -> None:
+    """Set a tombstone for each ref.
+
+    This waits for loads under way, and loads that start now wait until this transaction ends: each
+    load either stored its rows before they are deleted, or refuses them.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into privacy.erasures (ref_sha256, rows_erased) values (%s, '{}')"
+            " on conflict (ref_sha256) do update"
+            " set redis_erased_at = null, erased_at = clock_timestamp()",
+            [(sha256(ref),) for ref in sorted(refs)],
+        )
+
+
+def engrave(
+    connection: Connection[TupleRow],
+    refs: Collection[str],
+    tables: Mapping[str, int],
+    loads: Mapping[int, int],
+) -> None:
+    """Note on the first fresh tombstone what was erased: rows by table, and events by load."""
+    rows_erased = {"tables": dict(tables), "loads": {str(key): n for key, n in loads.items()}}
+    connection.execute(
+        "update privacy.erasures set rows_erased = %s where erasure_id ="
+        " (select min(erasure_id) from privacy.erasures"
+        "  where ref_sha256 = any(%s) and rows_erased = '{}')",
+        (Jsonb(rows_erased), [sha256(ref) for ref in refs]),
+    )
+
+
+def delete_events(connection: Connection[TupleRow], refs: Collection[str]) -> dict[int, int]:
+    """Delete the stored events of the refs; return how many of each load."""
+    return dict(connection.execute(_ROWS_BY_LOAD, {"refs": sorted(refs)}).fetchall())
+
+
+def suspects(connection: Connection[TupleRow], needles: Iterable[bytes]) -> list[RejectedRecord]:
+    """Return the rejected records whose bytes contain one of the needles."""
+    with connection.cursor(row_factory=class_row(RejectedRecord)) as cursor:
+        return cursor.execute(_SUSPECTS, {"needles": list(needles)}).fetchall()
+
+
+def blank(connection: Connection[TupleRow], records: Iterable[RejectedRecord]) -> None:
+    """Drop the bytes of rejected records; that there was a record stays counted."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _BLANK,
+            [
+                {
+                    "reason": ERASED,
+                    "cluster_id": record.cluster_id,
+                    "kafka_topic": record.kafka_topic,
+                    "kafka_partition": record.kafka_partition,
+                    "kafka_offset": record.kafka_offset,
+                }
+                for record in records
+            ],
+        )
+
+
+def delete_scores(connection: Connection[TupleRow], customer_ids: Collection[str]) -> int:
+    """Delete the customers' scores of all sets, and take them off the sets' counts."""
+    row = connection.execute(_SCORES, {"customer_ids": sorted(customer_ids)}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def delete_built(
+    connection: Connection[TupleRow], refs: Collection[str], customer_ids: Collection[str]
+) -> dict[str, int]:
+    """Delete the customers' rows from every table that dbt built.
+
+    Call it before the stored events are deleted: they tell which messages and orders are theirs.
+
+    Returns:
+        How many rows of each table, by ``schema.table``; tables without any left out.
+    """
+    columns = _columns(connection)
+    owned = {
+        "customer_id": set(customer_ids),
+        "ref": set(refs),
+        "message_id": _messages(connection, refs),
+        "session_id": _owned(connection, columns, "fct_sessions", "session_id", customer_ids),
+        "order_id": _owned(connection, columns, "fct_orders", "order_id", customer_ids),
+    }
+    counts = {}
+    for (schema, table), kinds in columns.items():
+        _leave_lists(connection, schema, table, kinds, refs)
+        if condition := _condition(kinds, owned):
+            statement = sql.SQL("delete from {} where {}").format(
+                sql.Identifier(schema, table), condition
+            )
+            counts[f"{schema}.{table}"] = connection.execute(statement).rowcount
+    return {name: count for name, count in counts.items() if count}
+
+
+def wait_for_build(connection: Connection[TupleRow]) -> None:
+    """Wait until no build runs; builds that start now wait until this transaction ends."""
+    for lock in (BUILDING, FENCE):
+        connection.execute(f"select pg_advisory_xact_lock({lock})")
+
+
+def unfinished(connection: Connection[TupleRow]) -> list[str]:
+    """Return the tombstones of customers whom Redis may still know."""
+    return sorted(
+        _texts(connection, "select ref_sha256 from privacy.erasures where redis_erased_at is null")
+    )
+
+
+def redis_versions(connection: Connection[TupleRow]) -> list[str]:
+    """Return the publications that Redis may still hold records of."""
+    rows = connection.execute(
+        "select version from serving.publications"
+        " where state in ('building', 'live', 'previous')"
+        " or coalesce(expires_at, started_at + interval '30 days') > clock_timestamp()"
+        " order by version"
+    )
+    return [str(version) for (version,) in rows]
+
+
+def redis_is_done(
+    connection: Connection[TupleRow], hashes: Collection[str], *, now: datetime
+) -> None:
+    """Note that Redis holds nothing of these refs any more."""
+    connection.execute(
+        "update privacy.erasures set redis_erased_at = %s where ref_sha256 = any(%s)",
+        (now, sorted(hashes)),
+    )
+
+
+def _columns(connection: Connection[TupleRow]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the columns of all built tables, and their types."""
+    tables: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, table, column, kind in connection.execute(
+        "select table_schema, table_name, column_name, columns.udt_name"
+        " from information_schema.columns join information_schema.tables"
+        " using (table_schema, table_name)"
+        " where table_schema = any(%s) and table_type = 'BASE TABLE'"
+        " order by table_schema, table_name, ordinal_position",
+        (list(BUILT_SCHEMAS),),
+    ):
+        tables.setdefault((schema, table), {})[column] = kind
+    return tables
+
+
+def _condition(
+    kinds: Mapping[str, str], owned: Mapping[str, Collection[str]]
+) -> sql.Composable | None:
+    """Say which rows are the customers', by the columns that tell most surely."""
+    for owner in OWNERS:
+        columns = [
+            name
+            for name, kind in kinds.items()
+            if kind == "text" and (name == owner or (owner == "ref" and name.endswith("_ref")))
+        ]
+        if columns:
+            values = sql.Literal(sorted(owned[owner]))
+            tests = [sql.SQL("{} = any({})").format(sql.Identifier(c), values) for c in columns]
+            return sql.SQL(" or ").join(tests)
+    return None
+
+
+def _leave_lists(
+    connection: Connection[TupleRow],
+    schema: str,
+    table: str,
+    kinds: Mapping[str, str],
+    refs: Collection[str],
+) -> None:
+    """Take the refs out of lists of refs in other customers' rows."""
+    for column in [name for name, kind in kinds.items() if kind == "_text" and "refs" in name]:
+        connection.execute(
+            sql.SQL(
+                "update {table} set {column} = array("
+                "  select ref from unnest({column}) as ref where ref <> all({refs}))"
+                " where {column} && {refs}"
+            ).format(
+                table=sql.Identifier(schema, table),
+                column=sql.Identifier(column),
+                refs=sql.Literal(sorted(refs)),
+            )
+        )
+
+
+def _messages(connection: Connection[TupleRow], refs: Collection[str]) -> set[str]:
+    return _texts(
+        connection,
+        "select message_id from raw.events where customer_ref = any(%s)",
+        (sorted(refs),),
+    )
+
+
+def _owned(
+    connection: Connection[TupleRow],
+    columns: Mapping[tuple[str, str], object],
+    table: str,
+    column: str,
+    customer_ids: Collection[str],
+) -> set[str]:
+    if ("analytics", table) not in columns:
+        return set()
+    statement = sql.SQL("select {} from {} where customer_id = any(%s)").format(
+        sql.Identifier(column), sql.Identifier("analytics", table)
+    )
+    return _texts(connection, statement, (sorted(customer_ids),))
+
+
+def _texts(
+    connection: Connection[TupleRow],
+    query: LiteralString | sql.Composed,
+    values: Sequence[object] | Mapping[str, object] | None = None,
+) -> set[str]:
+    return {str(text) for (text,) in connection.execute(query, values)}
