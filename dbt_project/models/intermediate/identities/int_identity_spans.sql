@@ -1,0 +1,104 @@
+{{ config(
+    pre_hook="{{ forget_touched_refs() }}",
+    indexes=[
+        {'columns': ['ref', 'known_after'], 'unique': true},
+        {'columns': ['root_ref']},
+    ],
+) }}
+
+-- One row per ref and span of instants in which it belongs to one customer: at T the row with
+-- known_after < T <= known_until. Walks up the links; a link counts for the instants after `linked_at`.
+with recursive links as (
+
+    select * from {{ ref('int_identity_links') }}
+
+),
+
+refs as (
+
+    select refs.ref from {{ ref('int_identity_refs') }} as refs
+    union
+    -- an id that only an alias names, and that is no user's
+    select links.child_ref
+    from links
+    where
+        links.child_ref like 'a:%'
+        and not exists (
+            select 1
+            from {{ ref('int_identity_refs') }} as users
+            where users.ref = 'u:' || substr(links.child_ref, 3)
+        )
+
+),
+
+walk as (
+
+    select
+        refs.ref,
+        refs.ref as node,
+        array[refs.ref] as path,
+        '-infinity'::timestamptz as known_after,
+        false as is_closed
+    from refs
+    {% if is_incremental() %}
+    where refs.ref in {{ touched_refs() }}
+    {% endif %}
+    union all
+    select
+        walk.ref,
+        links.parent_ref as node,
+        walk.path || links.parent_ref as path,
+        greatest(walk.known_after, links.linked_at) as known_after,
+        links.parent_ref = any(walk.path) as is_closed
+    from walk
+    inner join links on walk.node = links.child_ref
+    where not walk.is_closed
+
+),
+
+-- aliases may run in a circle; its members are one customer, named by the least of them
+rooted as (
+
+    select
+        walk.ref,
+        cardinality(walk.path) as steps,
+        walk.known_after,
+        case
+            when walk.is_closed
+                then (
+                    select min(members.ref collate "C")
+                    from unnest(walk.path[array_position(walk.path, walk.node):]) as members (ref)
+                )
+            else walk.node
+        end as root_ref
+    from walk
+
+),
+
+spans as (
+
+    select
+        rooted.ref,
+        rooted.root_ref,
+        rooted.known_after,
+        lead(rooted.known_after, 1, 'infinity') over (
+            partition by rooted.ref order by rooted.steps
+        ) as known_until
+    from rooted
+
+),
+
+identity_spans as (
+
+    select
+        spans.ref,
+        spans.root_ref,
+        {{ customer_id('spans.root_ref') }} as customer_id,
+        spans.known_after,
+        spans.known_until
+    from spans
+    where spans.known_after < spans.known_until
+
+)
+
+select * from identity_spans

@@ -1,0 +1,115 @@
+{{ config(
+    pre_hook="{{ forget_everything() }}",
+    indexes=[{'columns': ['ref'], 'unique': true}],
+) }}
+
+-- One row per ref whose customer this build makes anew: what new events mention, closed over the links
+-- as they are and as they were. Nothing before `changed_from` changes.
+{% set events = ref('int_events_admitted') %}
+{% set links = ref('int_identity_links') %}
+{% set order_events = ref('int_order_events') %}
+{% if is_incremental() %}
+with recursive new_events as (
+
+    select * from {{ events }} as events
+    where {{ is_new('events') }}
+
+),
+
+mentioned as (
+
+    select
+        new_events.ref,
+        new_events.occurred_at as changed_from
+    from new_events
+    union all
+    select
+        'a:' || new_events.anonymous_id as ref,
+        new_events.occurred_at as changed_from
+    from new_events
+    where new_events.anonymous_id is not null
+    union all
+    select
+        kinds.kind || new_events.previous_id as ref,
+        new_events.occurred_at as changed_from
+    from new_events
+    cross join (values ('a:'), ('u:')) as kinds (kind)
+    where new_events.event_name = 'alias'
+    union all
+    -- another customer's event may be about the same order: an earlier copy of it, or its refund
+    select
+        order_events.ref,
+        new_events.occurred_at as changed_from
+    from new_events
+    inner join {{ order_events }} as order_events on new_events.order_id = order_events.order_id
+    union all
+    select
+        links.child_ref as ref,
+        links.linked_at as changed_from
+    from {{ links }} as links
+    where {{ is_new('links') }}
+
+),
+
+mentioned_once as (
+
+    select
+        mentioned.ref,
+        min(mentioned.changed_from) as changed_from
+    from mentioned
+    group by mentioned.ref
+
+),
+
+closed as (
+
+    select
+        mentioned_once.ref,
+        mentioned_once.changed_from
+    from mentioned_once
+    union
+    select
+        neighbours.ref,
+        closed.changed_from
+    from closed
+    cross join lateral (
+        select links.parent_ref as ref
+        from {{ links }} as links
+        where links.child_ref = closed.ref
+        union all
+        select unnest(links.displaced_refs) as ref
+        from {{ links }} as links
+        where links.child_ref = closed.ref and {{ is_new('links') }}
+        union all
+        select links.child_ref as ref
+        from {{ links }} as links
+        where links.parent_ref = closed.ref
+    ) as neighbours
+
+),
+
+touched as (
+
+    select
+        closed.ref,
+        {{ customer_id('closed.ref') }} as customer_id,
+        min(closed.changed_from) as changed_from,
+        {{ var('build_id') }}::bigint as build_id
+    from closed
+    group by closed.ref
+
+)
+{% else %}
+with touched as (
+
+    select
+        refs.ref,
+        {{ customer_id('refs.ref') }} as customer_id,
+        '-infinity'::timestamptz as changed_from,
+        {{ var('build_id') }}::bigint as build_id
+    from {{ ref('int_identity_refs') }} as refs
+
+)
+{% endif %}
+
+select * from touched

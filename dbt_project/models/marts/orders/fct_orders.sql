@@ -1,0 +1,60 @@
+{{ config(
+    pre_hook="{{ forget_touched_customers() }}",
+    indexes=[{'columns': ['customer_id', 'ordered_at']}],
+) }}
+
+-- One row per order, with what is known of it now.
+with orders as (
+
+    select * from {{ ref('int_orders_placed') }} as orders
+    {% if is_incremental() %}
+    where orders.ref in {{ touched_refs() }}
+    {% endif %}
+
+),
+
+identities as (
+
+    select * from {{ ref('customer_identities') }}
+
+),
+
+entries as (
+
+    select * from {{ ref('int_order_entries') }}
+
+),
+
+refunds as (
+
+    select
+        entries.order_id,
+        -sum(entries.amount) as refunded
+    from entries
+    where not entries.is_order
+    group by entries.order_id
+
+),
+
+priced as (
+
+    select
+        orders.order_id,
+        identities.customer_id,
+        orders.ordered_at,
+        orders.currency,
+        orders.coupon,
+        orders.gross_revenue::numeric(38, 2) as gross_revenue,
+        orders.discount::numeric(38, 2) as discount,
+        coalesce(refunds.refunded, 0)::numeric(38, 2) as refunded,
+        (orders.paid - coalesce(refunds.refunded, 0))::numeric(38, 2) as net_revenue,
+        orders.item_count::numeric(38, 6) as item_count,
+        orders.product_count::integer as product_count,
+        orders.message_id
+    from orders
+    inner join identities on orders.ref = identities.ref
+    left join refunds on orders.order_id = refunds.order_id
+
+)
+
+select * from priced

@@ -1,0 +1,85 @@
+-- One row per stored event that cleared the gate and occurred before `built_through`.
+with events as (
+
+    select * from {{ source('raw', 'events') }}
+
+),
+
+builds as (
+
+    select * from {{ source('ops', 'builds') }}
+
+),
+
+build_loads as (
+
+    select * from {{ source('ops', 'build_loads') }}
+
+),
+
+cleared_loads as (
+
+    select build_loads.load_id
+    from build_loads
+    inner join builds on build_loads.build_id = builds.build_id
+    where builds.finished_at is not null or builds.build_id = {{ var('build_id') }}
+
+),
+
+-- one reading of the payload, not one per column: it is compressed
+typed as (
+
+    select
+        events.message_id,
+        events.event_name,
+        events.customer_ref as ref,
+        events.anonymous_id,
+        events.user_id,
+        {{ id_text('body."previousId"') }} as previous_id,
+        coalesce(
+            {{ id_text('context."sessionId"') }},
+            {{ id_text('context.session_id') }},
+            {{ id_text('properties.session_id') }},
+            {{ id_text('properties."$session_id"') }}
+        ) as shop_session_id,
+        events.occurred_at,
+        events.allows_profiling,
+        {{ id_text('properties.order_id') }} as order_id,
+        properties.currency,
+        properties.coupon #>> '{}' as coupon,
+        {{ amount('properties.revenue') }} as revenue,
+        {{ amount('properties.total') }} as total,
+        {{ amount('properties.discount') }} as discount,
+        case
+            when jsonb_typeof(properties.products) = 'array' then properties.products
+            when properties.product_id is not null then jsonb_build_array(body.properties)
+            else '[]'::jsonb
+        end as products,
+        coalesce(body.traits, '{}'::jsonb) as traits,
+        events.load_id
+    from events
+    cross join lateral jsonb_to_record(events.payload) as body (
+        "previousId" jsonb, context jsonb, properties jsonb, traits jsonb
+    )
+    cross join lateral jsonb_to_record(coalesce(body.context, '{}'::jsonb)) as context (
+        "sessionId" jsonb, session_id jsonb
+    )
+    cross join lateral jsonb_to_record(coalesce(body.properties, '{}'::jsonb)) as properties (
+        order_id jsonb,
+        currency text,
+        coupon jsonb,
+        revenue jsonb,
+        total jsonb,
+        discount jsonb,
+        product_id jsonb,
+        products jsonb,
+        session_id jsonb,
+        "$session_id" jsonb
+    )
+    where
+        events.occurred_at < {{ built_through() }}
+        and events.load_id in (select cleared_loads.load_id from cleared_loads)
+
+)
+
+select * from typed

@@ -1,0 +1,24 @@
+"""The instant that the warehouse reaches when nobody names one."""
+
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import NotReady
+
+
+def newest_as_of(connection: Connection[TupleRow]) -> datetime:
+    """Return the first UTC midnight after the newest stored event.
+
+    Raises:
+        NotReady: no event is stored.
+    """
+    row = connection.execute(
+        "select (date_trunc('day', max(occurred_at) at time zone 'UTC') + interval '1 day')"
+        " at time zone 'UTC' from raw.events"
+    ).fetchone()
+    if row is None or row[0] is None:
+        raise NotReady("raw.events holds no event; store some with: footfall ingest")
+    instant: datetime = row[0]
+    return instant

@@ -1,0 +1,272 @@
+"""Build the warehouse: choose what a run of dbt takes in, run it, and note that it finished.
+
+Builds exclude each other: one waits for the other's lock. A build whose lock was lost is fenced out by
+the start of the next one: its transactions refuse to begin (``refuse_if_overtaken`` in dbt_project).
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import Fenced, GateStopped, NotReady
+from footfall.settings import settings
+from footfall.warehouse.as_of import newest_as_of
+from footfall.warehouse.connection import connect, transaction
+from footfall.warehouse.dbt import DbtRun, run_dbt
+from footfall.warehouse.verdicts import loads_cleared, pending_loads
+
+# The lock of the whole build, and the lock of its transactions.
+BUILDING = "hashtextextended('footfall.building', 0)"
+FENCE = "hashtextextended('footfall.build', 0)"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One finished build.
+
+    Attributes:
+        build_id: its number.
+        as_of: the snapshot that was asked for.
+        built_through: sessions, orders and customers know the events before this instant.
+        loads: how many new loads it took in.
+        models: how many models dbt built.
+        tests: how many data tests passed.
+        seconds: elapsed.
+        full_refresh: whether everything was built anew from raw.events.
+    """
+
+    build_id: int
+    as_of: datetime
+    built_through: datetime
+    loads: int
+    models: int
+    tests: int
+    seconds: float
+    full_refresh: bool
+
+
+@dataclass(frozen=True)
+class _Plan:
+    build_id: int
+    as_of: datetime
+    built_through: datetime
+    loads: int
+    full_refresh: bool
+
+    @property
+    def variables(self) -> dict[str, object]:
+        return {
+            "build_id": self.build_id,
+            "as_of": self.as_of.isoformat(),
+            "built_through": self.built_through.isoformat(),
+            "unknown_consent": settings().unknown_consent,
+        }
+
+
+def build(as_of: datetime | None = None, *, full_refresh: bool = False) -> Build:
+    """Take in the loads that the gate cleared, and build every table up to the features of ``as_of``.
+
+    An ``as_of`` earlier than what is built adds its snapshot and leaves sessions and orders where they are.
+
+    Args:
+        as_of: the snapshot to build; None for the first UTC midnight after the newest stored event.
+        full_refresh: build everything anew, as of this instant: later snapshots are dropped.
+
+    Raises:
+        NotReady: nothing is stored, or the gate has not judged what is.
+        GateStopped: the gate stopped a load that waits.
+        BuildFailed: a model or a test failed; the next build repeats this one's work.
+        Fenced: a newer build took over.
+    """
+    started = time.monotonic()
+    with _alone():
+        with transaction() as connection:
+            loads = _loads_to_take_in(connection)
+            plan = _plan(connection, as_of or newest_as_of(connection), loads, full_refresh)
+        done = run_dbt(
+            ["build", *_EVERYTHING, *(["--full-refresh"] if plan.full_refresh else [])],
+            plan.variables,
+        )
+        _finish(plan)
+    return _built(plan, done, time.monotonic() - started)
+
+
+def build_snapshots(as_ofs: Sequence[datetime]) -> int:
+    """Build the snapshots of these instants that are not built yet; return how many that were.
+
+    Takes in no load. An instant later than what is built would miss what is still to be taken in.
+
+    Raises:
+        NotReady: nothing is built, the last build did not finish, or an instant is too late.
+        BuildFailed: a model or a test failed.
+    """
+    with _alone():
+        with transaction() as connection:
+            missing = _missing_snapshots(connection, as_ofs)
+            if not missing:
+                return 0
+            plan = _plan_snapshots(connection, missing)
+        run_dbt(["build", *_SNAPSHOTS], plan.variables)
+        _finish(plan)
+    return len(missing)
+
+
+_EVERYTHING = ("--exclude-resource-type", "unit_test")
+_SNAPSHOTS = ("--select", "tag:snapshot", *_EVERYTHING)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock of building; wait while somebody else holds it."""
+    with connect(autocommit=True) as connection:
+        connection.execute(f"select pg_advisory_lock({BUILDING})")
+        yield
+
+
+def _loads_to_take_in(connection: Connection[TupleRow]) -> list[int]:
+    """Return the loads that the gate cleared; what came in since it looked waits for the next build."""
+    cleared = loads_cleared(connection)
+    waiting = sorted(set(pending_loads(connection)) - set(cleared))
+    if not waiting:
+        return cleared
+    row = connection.execute(
+        "select array_agg(distinct load_id order by load_id)"
+        " from ops.gate_verdicts, unnest(load_ids) as load_id"
+        " where gate = 'raw' and verdict = 'stop' and load_id = any(%s)",
+        (waiting,),
+    ).fetchone()
+    if row is not None and row[0]:
+        raise GateStopped(
+            f"gate raw stopped load {row[0][0]}; nothing is built on it; look closer with: "
+            "footfall gate raw --json"
+        )
+    if not cleared:
+        raise NotReady(f"no gate has judged load {waiting[0]} yet; run: footfall gate raw")
+    return cleared
+
+
+def _plan(
+    connection: Connection[TupleRow], as_of: datetime, loads: Sequence[int], full_refresh: bool
+) -> _Plan:
+    """Note a new build, its loads and its snapshot. What an unfinished one began, this one completes."""
+    _shut_out_older(connection)
+    last, through, tried, tried_full = _state(connection)
+    reached = as_of if full_refresh else max([as_of, *(at for at in (through, tried) if at)])
+    whole = full_refresh or tried_full or last is None
+    plan = _start(connection, as_of, reached, len(loads), whole)
+    connection.cursor().executemany(
+        "insert into ops.build_loads (build_id, load_id) values (%s, %s)",
+        [(plan.build_id, load_id) for load_id in loads],
+    )
+    _register(connection, [as_of])
+    return plan
+
+
+def _plan_snapshots(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> _Plan:
+    _shut_out_older(connection)
+    last, through, tried, tried_full = _state(connection)
+    if last is None or through is None:
+        raise NotReady("no build has finished yet; run: footfall build")
+    if tried is not None or tried_full:
+        raise NotReady("the last build did not finish; run: footfall build")
+    if max(as_ofs) > through:
+        raise NotReady(
+            f"the warehouse is built through {through.isoformat()}, not yet "
+            f"{max(as_ofs).isoformat()}; run: footfall build --as-of {max(as_ofs).isoformat()}"
+        )
+    _register(connection, as_ofs)
+    return _start(connection, max(as_ofs), through, 0, False)
+
+
+def _state(
+    connection: Connection[TupleRow],
+) -> tuple[int | None, datetime | None, datetime | None, bool]:
+    """Return the last finished build, what it reached, and what unfinished ones since tried to reach.
+
+    The fourth says whether one of these began to build everything anew: then tables are of two minds.
+    """
+    row = connection.execute(
+        "with last as ("
+        "  select build_id, built_through from ops.builds where finished_at is not null"
+        "  order by build_id desc limit 1)"
+        " select (select build_id from last), (select built_through from last),"
+        " max(built_through) filter (where not full_refresh), coalesce(bool_or(full_refresh), false)"
+        " from ops.builds where build_id > coalesce((select build_id from last), 0)"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], row[3]
+
+
+def _shut_out_older(connection: Connection[TupleRow]) -> None:
+    """Wait until no transaction of an older build runs; after this commits, none can begin."""
+    connection.execute(f"select pg_advisory_xact_lock({FENCE})")
+
+
+def _start(
+    connection: Connection[TupleRow],
+    as_of: datetime,
+    built_through: datetime,
+    loads: int,
+    full_refresh: bool,
+) -> _Plan:
+    row = connection.execute(
+        "insert into ops.builds (as_of, built_through, full_refresh) values (%s, %s, %s)"
+        " returning build_id",
+        (as_of, built_through, full_refresh),
+    ).fetchone()
+    assert row is not None
+    return _Plan(row[0], as_of, built_through, loads, full_refresh)
+
+
+def _register(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> None:
+    connection.cursor().executemany(
+        "insert into ops.snapshots (as_of) values (%s) on conflict do nothing",
+        [(as_of,) for as_of in as_ofs],
+    )
+
+
+def _missing_snapshots(
+    connection: Connection[TupleRow], as_ofs: Sequence[datetime]
+) -> list[datetime]:
+    built = {
+        as_of
+        for (as_of,) in connection.execute(
+            "select as_of from ops.snapshots where build_id is not null"
+        )
+    }
+    return sorted(set(as_ofs) - built)
+
+
+def _finish(plan: _Plan) -> None:
+    """Note that the build finished; its loads are no longer pending, its snapshots are built."""
+    with transaction() as connection:
+        _shut_out_older(connection)
+        finished = connection.execute(
+            "update ops.builds set finished_at = clock_timestamp() where build_id = %(build_id)s"
+            " and not exists (select from ops.builds where build_id > %(build_id)s)",
+            {"build_id": plan.build_id},
+        ).rowcount
+        if not finished:
+            raise Fenced(f"build {plan.build_id} was overtaken by a newer one; it stays unfinished")
+        connection.execute("delete from ops.snapshots where as_of > %s", (plan.built_through,))
+        connection.execute(
+            "update ops.snapshots set build_id = %s where build_id is null", (plan.build_id,)
+        )
+
+
+def _built(plan: _Plan, done: DbtRun, seconds: float) -> Build:
+    return Build(
+        build_id=plan.build_id,
+        as_of=plan.as_of,
+        built_through=plan.built_through,
+        loads=plan.loads,
+        models=done.models,
+        tests=done.tests,
+        seconds=seconds,
+        full_refresh=plan.full_refresh,
+    )
