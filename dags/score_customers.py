@@ -22,7 +22,7 @@ from footfall_airflow.stages import AS_OF, EPOCH, as_of, now, stage
 def score_customers() -> None:
     @stage()
     def score(**context: Context):
-        from footfall.path import score
+        from footfall.modelling.scoring import score
 
         return score(as_of(context), now=now())
 

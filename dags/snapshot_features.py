@@ -37,7 +37,7 @@ def snapshot_features() -> None:
 
     @stage()
     def score(checked: dict):
-        from footfall.path import score
+        from footfall.modelling.scoring import score
 
         return score(instant(checked["as_of"]), now=now())
 

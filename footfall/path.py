@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from footfall.errors import NotReady
@@ -122,14 +123,6 @@ def promote_better(model_ids: Sequence[str], *, now: datetime) -> Promotions | N
     return Promotions(promoted, reasons) if promoted else None
 
 
-def score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet | None":
-    """Score with every champion; None while there is none."""
-    from footfall.modelling.models import has_champion
-    from footfall.modelling.scoring import score as score_champions
-
-    return score_champions(as_of, now=now) if has_champion() else None
-
-
 def gate_scores(score_set: int) -> Cleared:
     """Check a score set; raise GateStopped when it is unfit."""
     from footfall.gates.check import check_scores
@@ -164,10 +157,15 @@ def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
         NotReady: no model is champion, or there are no features of that instant.
     """
     from footfall.gates.check import check_features
-    from footfall.modelling.scoring import score as score_champions
+    from footfall.modelling.scoring import score
+    from footfall.warehouse.connection import transaction
+    from footfall.warehouse.verdicts import newest_features_as_of
 
-    check_features(as_of).enforce()
-    return score_champions(as_of, now=now)
+    with transaction() as connection:
+        instant = as_of or newest_features_as_of(connection)
+    if instant:
+        check_features(instant).enforce()
+    return score(instant, now=now)
 
 
 def gated_publish(*, now: datetime) -> "Publication":
@@ -215,7 +213,7 @@ def run_until_published(
     timed("ingest", ingest_until_caught_up)
     built = timed("build", gated_build)
     for name in _without_champion():
-        timed(f"train {name}", lambda name=name: train_champion(name, now=now()))
+        timed(f"train {name}", partial(train_champion, name, now=now()))
     timed("score", lambda: gated_score(built.as_of, now=now()))
     publication = timed("publish", lambda: gated_publish(now=now()))
     return Run(tuple(stages), publication)

@@ -8,6 +8,7 @@ no orphan goes on running a task or keeps the port.
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import httpx
 import psutil
 
 from footfall.errors import ServerUnavailable
-from footfall.settings import ROOT, Settings
+from footfall.settings import ROOT, Settings, settings
 from footfall.stack.home import Entry, Home
 from footfall.stack.process import Process, choose_port, complaint, require_port, start
 
@@ -41,12 +42,12 @@ PROCESSES = {
 }
 
 
-def up(record: Mapping[str, Any], settings: Settings) -> Entry:
+def up(record: Mapping[str, Any], chosen: Settings) -> Entry:
     """Start what does not run yet, and wait until all of it is healthy.
 
     Args:
         record: what runs, as ``stack.json`` has it; its Postgres must run.
-        settings: whose ``home`` Airflow lives in.
+        chosen: the settings, in whose ``home`` Airflow lives.
 
     Returns:
         The entry of ``stack.json``: url, username, password, processes.
@@ -54,16 +55,16 @@ def up(record: Mapping[str, Any], settings: Settings) -> Entry:
     Raises:
         ServerUnavailable: a process died or is not healthy in time; names its log.
     """
-    home = Home(settings.home)
+    home = Home(chosen.home)
     entry: Entry = dict(record.get("airflow") or {})
-    folder = settings.home / "airflow"
+    folder = chosen.home / "airflow"
     passwords = _prepare(folder)
     old: dict[str, Entry] = entry.get("processes", {})
     running = {name: process for name, process in old.items() if _process(process).alive()}
     if "api-server" not in running:
         _end(old)
         running = {}
-    port = int(entry["port"]) if running else _port(entry, settings)
+    port = int(entry["port"]) if running else _port(entry, chosen)
     url = f"http://127.0.0.1:{port}"
     entry = {
         "url": url,
@@ -72,7 +73,7 @@ def up(record: Mapping[str, Any], settings: Settings) -> Entry:
         "password": passwords["admin"],
         "processes": running,
     }
-    env = environment(settings, _database(record, settings), url)
+    env = environment(chosen, _database(record, chosen), url)
     _migrate(folder, env, home.logs / "airflow-migrate.log")
     for wave in (("api-server", "dag-processor"), ("scheduler", "triggerer")):
         for name in wave:
@@ -93,11 +94,11 @@ def status(entry: Entry) -> bool:
     return all(_healthy(entry, name) for name in PROCESSES)
 
 
-def environment(settings: Settings, database: str, url: str) -> dict[str, str]:
+def environment(chosen: Settings, database: str, url: str) -> dict[str, str]:
     """Return the environment of Airflow's processes, and so of every task."""
-    folder = settings.home / "airflow"
+    folder = chosen.home / "airflow"
     ambient = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    ours = settings.model_dump(mode="json", exclude_none=True)
+    ours = chosen.model_dump(mode="json", exclude_none=True)
     tail = database.partition("://")[2]
     airflow = {
         "CORE__EXECUTOR": "LocalExecutor",
@@ -155,15 +156,15 @@ def _keep(file: Path, secret: str) -> None:
         out.write(secret)
 
 
-def _port(entry: Entry, settings: Settings) -> int:
-    if settings.airflow_port:
-        return require_port(settings.airflow_port, "FOOTFALL_AIRFLOW_PORT")
+def _port(entry: Entry, chosen: Settings) -> int:
+    if chosen.airflow_port:
+        return require_port(chosen.airflow_port, "FOOTFALL_AIRFLOW_PORT")
     return choose_port(*([entry["port"]] if entry else []), PORT)
 
 
-def _database(record: Mapping[str, Any], settings: Settings) -> str:
-    if settings.airflow_dsn:
-        return settings.airflow_dsn
+def _database(record: Mapping[str, Any], chosen: Settings) -> str:
+    if chosen.airflow_dsn:
+        return chosen.airflow_dsn
     local = record["services"].get("postgres", {}).get("airflow_dsn")
     if not local:
         raise ServerUnavailable(
@@ -286,3 +287,22 @@ def _session_of(pid: int) -> int | None:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):
         return None
+
+
+def main() -> None:
+    """Print what a shell must export for Airflow's own command to find this Airflow."""
+    chosen = settings()
+    record = Home(chosen.home).read()
+    if "airflow" not in record:
+        sys.exit("Airflow does not run; start it with: footfall up --airflow")
+    env = environment(chosen, _database(record, chosen), record["airflow"]["url"])
+    bin_folder = Path(sys.executable).parent
+    lines = [f"export PATH={shlex.quote(str(bin_folder))}:$PATH"]
+    for name, value in env.items():
+        if name.startswith(("AIRFLOW", "FOOTFALL_")):
+            lines.append(f"export {name}={shlex.quote(value)}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -80,7 +80,7 @@ def _facts(
         raise verdict(str(error)) from error
     if result is None:
         raise AirflowSkipException("there was nothing to do")
-    return to_jsonable_python(result)
+    return to_jsonable_python(result, exclude_none=True)
 
 
 def now() -> datetime:
