@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from footfall.settings import settings
+from footfall.settings import Settings, settings
 from footfall.stack import servers as stack
 from footfall.stack.servers import Status
 from footfall.warehouse.migrate import migrate
@@ -43,10 +43,18 @@ def test_home() -> Iterator[Path]:
         for name in [name for name in os.environ if name.startswith("FOOTFALL_")]:
             if name != "FOOTFALL_KAFKA_BROKER":
                 patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
         set_environment(patch, home=home)
         yield home
     settings.cache_clear()
     shutil.rmtree(home)
+
+
+@pytest.fixture(autouse=True)
+def settings_end_with_the_test() -> Iterator[None]:
+    """Read the settings anew after each test: asks for no fixture, so it ends after all others."""
+    yield
+    settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +90,6 @@ def database(servers: Status, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         address = _at(dsn, name)
         set_environment(monkeypatch, postgres_dsn=address)
         yield address
-        settings.cache_clear()
         admin.execute(sql.SQL("drop database {} with (force)").format(new))
 
 

@@ -161,15 +161,14 @@ class Postgres(Server):
             )
 
     def _drop_stale_lock(self) -> None:
-        """Remove postmaster.pid if its pid, from before a crash, is by now another program's."""
+        """Remove postmaster.pid if its pid, from before a crash, is by now another program's.
+
+        Of a pid that nobody has, Postgres itself finds out that it is stale.
+        """
         lock = self.data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-            pid = int(lock.read_text().splitlines()[0])
-            try:
-                stale = psutil.Process(pid).name() != "postgres"
-            except psutil.NoSuchProcess:
-                stale = True
-            if stale:
+        gone = (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess)
+        with contextlib.suppress(*gone):
+            if psutil.Process(int(lock.read_text().splitlines()[0])).name() != "postgres":
                 lock.unlink()
 
 

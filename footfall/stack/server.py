@@ -14,7 +14,10 @@ from footfall.stack.process import Process, choose_port, complaint, require_port
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 5.0
-STARTS = 3
+STARTS = 4
+RESTART_SECONDS = 1.0
+# Another program took the port in between, or the children of a killed server are still going.
+PASSING = "in use"
 POLL_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
@@ -98,11 +101,11 @@ class Server(ABC):
                 self._await(entry, START_SECONDS)
             except ServerUnavailable:
                 self.down(entry)
-                # Somebody else may have taken the port between the choice and the start.
-                if left and "address" in self.log.read_text(errors="replace").lower():
-                    continue
-                raise
-            return entry
+                if not left or PASSING not in self.log.read_text(errors="replace"):
+                    raise
+                time.sleep(RESTART_SECONDS)
+            else:
+                return entry
         raise AssertionError("unreachable")
 
     def _port(self, last_port: int | None) -> int:

@@ -1,6 +1,7 @@
 """Questions to a Kafka broker: does it answer, and are the topics there."""
 
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ class _Admin:
         from kafka.admin import KafkaAdminClient
         from kafka.errors import KafkaError
 
+        _require_listener(self.bootstrap)
         milliseconds = ANSWER_SECONDS * 1000
         try:
             self._client = KafkaAdminClient(
@@ -71,6 +73,18 @@ class _Admin:
         self._client.close()
         if isinstance(error, KafkaError):
             raise NotYet(_said(error)) from None
+
+
+def _require_listener(bootstrap: str) -> None:
+    """Raise NotYet unless one of the addresses accepts connections; the client would try on."""
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS):
+                return
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    raise NotYet(f"{address.strip()} does not answer ({reason})")
 
 
 def _said(error: Exception) -> str:
