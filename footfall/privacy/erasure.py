@@ -104,9 +104,9 @@ def _erase_rows(
     actor: str,
     now: datetime,
 ) -> dict[str, int]:
-    erasures.wait_for_build(connection)
+    erasures.wait_for_writers(connection)
     erasures.bury(connection, refs)
-    # From here on no load and no build runs; the last ones may have linked more ids to them.
+    # From here on nobody loads, builds or scores; the last ones may have linked more ids to them.
     refs = erasures.linked(connection, refs)
     erasures.bury(connection, refs)
     customer_ids = names | {erasures.customer_id(erasures.sha256(ref)) for ref in refs}

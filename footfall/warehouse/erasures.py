@@ -255,10 +255,11 @@ def delete_built(
     return {name: count for name, count in counts.items() if count}
 
 
-def wait_for_build(connection: Connection[TupleRow]) -> None:
-    """Wait until no build runs; builds that start now wait until this transaction ends."""
+def wait_for_writers(connection: Connection[TupleRow]) -> None:
+    """Wait until nobody builds or scores; who begins now waits until this transaction ends."""
     for lock in (BUILDING, FENCE):
         connection.execute(f"select pg_advisory_xact_lock({lock})")
+    connection.execute("lock table ml.score_sets in share row exclusive mode")
 
 
 def unfinished(connection: Connection[TupleRow]) -> list[str]:
