@@ -120,11 +120,9 @@ def kafka_admin(servers: Status) -> Iterator[Any]:
 @pytest.fixture
 def topic(servers: Status, kafka_admin: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the name of a fresh topic of four partitions; the settings point at it."""
-    from kafka.admin import NewTopic
-
     name = f"test.events.{os.getpid()}.{next(numbers)}"
-    settings_of_topic = {"retention.ms": "-1"}
-    kafka_admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=settings_of_topic)])
+    topic = {"num_partitions": PARTITIONS, "configs": {"retention.ms": "-1"}}
+    kafka_admin.create_topics({name: topic}, wait_for_metadata=True)
     bootstrap = servers.as_dict()["services"]["kafka"]["bootstrap"]
     set_environment(monkeypatch, topics=name, kafka_bootstrap=bootstrap)
     return name

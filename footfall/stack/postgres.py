@@ -15,7 +15,7 @@ from psycopg import sql
 from footfall.errors import FootfallError, ServerUnavailable
 from footfall.stack.account import Account, unprivileged
 from footfall.stack.home import Entry
-from footfall.stack.process import Process, complaint, listens, start
+from footfall.stack.process import Process, complaint, start
 from footfall.stack.server import NotYet, Server
 from footfall.warehouse.connection import connect
 from footfall.warehouse.migrate import migrate
@@ -104,8 +104,6 @@ class Postgres(Server):
 
     def answer(self, entry: Entry) -> None:
         """Ask the database that every cluster has."""
-        if not listens(entry["port"]):
-            raise NotYet("nothing listens there")
         answers(entry["maintenance_dsn"])
 
     def finish(self, entry: Entry) -> None:

@@ -35,6 +35,19 @@ class Process:
         """Say whether this very process still runs."""
         return self.born != "" and birth(self.pid) == self.born
 
+    def listens(self, port: int) -> bool:
+        """Say whether this very process, and no other, accepts connections on `port`."""
+        if not self.alive():
+            return False
+        try:
+            sockets = psutil.Process(self.pid).net_connections("tcp")
+        except psutil.NoSuchProcess:
+            return False
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+            for one in sockets
+        )
+
     def stop(self, *, by: signal.Signals = signal.SIGTERM, seconds: float = 15.0) -> bool:
         """Ask it to stop, kill its process group after `seconds`; return whether it ran at all."""
         if not self.alive():
@@ -121,13 +134,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def listens(port: int) -> bool:
-    """Say whether anything accepts connections on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def choose_port(*preferred: int) -> int:

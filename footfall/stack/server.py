@@ -18,7 +18,7 @@ STARTS = 4
 RESTART_SECONDS = 1.0
 # Another program took the port in between, or the children of a killed server are still going.
 PASSING = "in use"
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -122,11 +122,14 @@ class Server(ABC):
         process = process_of(entry)
         deadline = time.monotonic() + seconds
         while True:
-            alive = process.alive()
             try:
+                # Another program may have taken the port first, and would answer in its place.
+                if not process.listens(entry["port"]):
+                    raise NotYet("it does not listen there")
                 self.answer(entry)
+                return
             except NotYet as reason:
-                if not alive:
+                if not process.alive():
                     raise ServerUnavailable(
                         f"{self.title} died at its start: {complaint(self.log)} (log: {self.log})"
                     ) from None
@@ -136,13 +139,6 @@ class Server(ABC):
                         f"{seconds:.0f} s: {reason} (log: {self.log})"
                     ) from None
                 time.sleep(POLL_SECONDS)
-            else:
-                if not alive:
-                    raise ServerUnavailable(
-                        f"{self.title} died at its start and another one answers at "
-                        f"127.0.0.1:{entry['port']}: {complaint(self.log)} (log: {self.log})"
-                    )
-                return
 
 
 def process_of(entry: Entry) -> Process:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from footfall.errors import BadArgument, FootfallError
+from footfall.errors import BadArgument, FootfallError, ServerUnavailable
 from footfall.settings import Settings, settings
 from footfall.stack import kafka, postgres, redis, topics
 from footfall.stack.home import Entry, Home
@@ -70,7 +70,11 @@ def up(*, airflow: bool = False) -> Status:
             from footfall.stack import airflow as ui
 
             home.note("airflow", ui.up(home.read(), chosen))
-    return status()
+    found = status()
+    for service in (*found.services, found.airflow) if airflow else found.services:
+        if service.problem:
+            raise ServerUnavailable(f"{service.name} at {_place(service)}: {service.problem}")
+    return found
 
 
 def down() -> None:
@@ -158,7 +162,7 @@ def _checker(name: str, entry: Entry | None, chosen: Settings) -> Callable[[], S
         facts = _facts(name, entry) if not external else {"external": True}
         if external and name == "kafka":
             facts["kind"] = "external"
-        if entry and not external and not process_of(entry).alive():
+        if entry and not external and not process_of(entry).listens(entry["port"]):
             return Service(name, address, False, facts, "its process is gone; run: footfall up")
         try:
             _ask(name, address, chosen)
@@ -191,7 +195,13 @@ def _airflow_status(entry: Entry | None) -> Service:
     from footfall.stack import airflow as ui
 
     facts = {key: entry.get(key) for key in ("username", "password")}
-    return Service("airflow", entry["url"], ui.status(entry), facts)
+    healthy = ui.status(entry)
+    problem = None if healthy else "it is not healthy; run: footfall up --airflow"
+    return Service("airflow", entry["url"], healthy, facts, problem)
+
+
+def _place(service: Service) -> str:
+    return str(service.address).rpartition("@")[2]
 
 
 def _as_dict(service: Service, key: str) -> dict[str, Any]:

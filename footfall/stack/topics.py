@@ -1,20 +1,18 @@
 """Questions to a Kafka broker: does it answer, and are the topics there."""
 
-import logging
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from footfall.stack.server import NotYet
 
-ANSWER_SECONDS = 5
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 10
 EVENT_PARTITIONS = 4
 CATALOG = "shop.catalog"
 # Old shop years are replayed, and retention looks at the events' own dates.
 KEEP = {"retention.ms": "-1"}
 COMPACT = {"cleanup.policy": "compact"}
-
-log = logging.getLogger(__name__)
 
 
 def wanted(events: Sequence[str]) -> dict[str, tuple[int, Mapping[str, str]]]:
@@ -29,19 +27,21 @@ def existing(bootstrap: str) -> set[str]:
 
 
 def create_missing(bootstrap: str, events: Sequence[str]) -> None:
-    """Create the topics that are not there yet; raise NotYet if the broker refuses."""
-    from kafka.admin import NewTopic
+    """Create the topics that are not there yet; raise NotYet if the broker refuses.
+
+    Returns when each has a leader: right after its creation a topic is not yet in the metadata.
+    """
     from kafka.errors import TopicAlreadyExistsError
 
     with _Admin(bootstrap) as admin:
         have = set(admin.list_topics())
         for name, (partitions, settings) in wanted(events).items():
             if name not in have:
-                topic = NewTopic(name, partitions, -1, topic_configs=dict(settings))
+                topic = {"num_partitions": partitions, "configs": dict(settings)}
                 try:
-                    admin.create_topics([topic])
+                    admin.create_topics({name: topic}, wait_for_metadata=True)
                 except TopicAlreadyExistsError:
-                    log.debug("topic %s was created by another process", name)
+                    admin.wait_for_topics([name])
 
 
 class _Admin:
@@ -80,7 +80,7 @@ def _require_listener(bootstrap: str) -> None:
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
         try:
-            with socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS):
+            with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
                 return
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error

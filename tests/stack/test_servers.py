@@ -15,7 +15,7 @@ from redis import Redis
 
 from footfall.errors import BadArgument, ServerUnavailable
 from footfall.settings import ROOT, settings
-from footfall.stack import account, home, kafka, postgres, redis, topics
+from footfall.stack import account, home, kafka, postgres, process, redis, server, topics
 from footfall.stack import servers as stack
 from footfall.stack.home import Home
 from footfall.warehouse.connection import connect
@@ -203,6 +203,21 @@ def test_a_port_that_must_be_had_and_is_taken_is_named(
         redis.Redis(empty_home, settings()).up()
 
 
+def test_another_server_that_answers_on_the_recorded_port_is_not_taken_for_ours(
+    empty_home: Home, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ANSWER_SECONDS", 0.1)
+    empty_home.claim()
+    theirs = int(redis_url.split(":")[2].split("/")[0])
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as ours:
+        entry = {"pid": ours.pid, "born": process.birth(ours.pid), "port": theirs}
+        empty_home.note("redis", {**entry, "address": redis_url})
+
+        found = redis.Redis(empty_home, settings()).up()
+
+    assert found["port"] != theirs
+
+
 def test_a_pid_that_is_somebody_elses_by_now_is_left_alone(empty_home: Home) -> None:
     empty_home.claim()
     with subprocess.Popen(["sleep", "600"]) as stranger:
@@ -244,15 +259,15 @@ def test_without_java_the_broker_of_the_wheel_serves_with_a_new_cluster_id_each_
 
 def test_a_server_that_dies_at_its_start_says_why_and_where_it_is_written(empty_home: Home) -> None:
     empty_home.claim()
-    server = postgres.Postgres(empty_home, settings())
-    server.data.mkdir(parents=True)
-    (server.data / "PG_VERSION").write_text("9.1\n")
+    broken = postgres.Postgres(empty_home, settings())
+    broken.data.mkdir(parents=True)
+    (broken.data / "PG_VERSION").write_text("9.1\n")
 
     with pytest.raises(ServerUnavailable) as error:
-        server.up()
+        broken.up()
 
     assert "Postgres died at its start: " in str(error.value)
-    assert str(server.log) in str(error.value)
+    assert str(broken.log) in str(error.value)
     assert "\n" not in str(error.value)
 
 
