@@ -11,14 +11,14 @@ from footfall.warehouse.publications import NEWEST_UNPUBLISHED
 
 @dataclass(frozen=True)
 class ReadyScoreSet:
-    """A set that is complete, passed its gate, and is newer than all that was ever live."""
+    """The newest complete set: it passed its gate, and is newer than all that was ever live."""
 
     score_set: int
     as_of: datetime
 
 
 def newest_unpublished(connection: Connection[TupleRow]) -> ReadyScoreSet | None:
-    """Return the newest set that is ready to be published; None if there is none."""
+    """Return the newest complete set if its gate passed it and it never was live, else None."""
     with connection.cursor(row_factory=class_row(ReadyScoreSet)) as cursor:
         return cursor.execute(NEWEST_UNPUBLISHED).fetchone()
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +24,10 @@ from footfall.storefront.record import CURRENT_KEY, FIELDS, record_key
 FLIP_KEY = "ff:flip"
 FUNCTIONS = Path(__file__).with_name("functions.lua")
 TIMEOUT_SECONDS = 10
-BATCH = 100
-"""Records per request: a shop's read waits for one such request at most, a few milliseconds."""
+BATCH = 1000
+"""Records per round trip."""
+DIGESTS_PER_CALL = 50
+"""A shop's read waits for one call at most: about a millisecond."""
 
 T = TypeVar("T")
 Record = tuple[str, Mapping[str, str], datetime]
@@ -109,7 +112,7 @@ class Store:
         connection: Any = self._redis.connection_pool.get_connection()
         try:
             awaited = 0
-            for batch in _batches(records):
+            for batch in _batches(records, BATCH):
                 commands = []
                 for customer_id, fields, expires_at in batch:
                     written[customer_id] = digest(fields)
@@ -133,19 +136,21 @@ class Store:
     def digests(self, version: int, customer_ids: Iterable[str]) -> dict[str, bytes]:
         """Return the SHA-1 of each record that is there, as the server has it."""
         found: dict[str, bytes] = {}
-        for batch in _batches(customer_ids):
-            reply = self._redis.fcall_ro(
-                "ff_digest", 1, record_key(str(version), ""), len(FIELDS), *FIELDS, *batch
-            )
-            found |= {
-                name: bytes.fromhex(sha1) for name, sha1 in zip(batch, reply, strict=True) if sha1
-            }
+        prefix = record_key(str(version), "")
+        for batch in _batches(customer_ids, BATCH):
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for part in _batches(batch, DIGESTS_PER_CALL):
+                    pipeline.fcall_ro("ff_digest", 1, prefix, len(FIELDS), *FIELDS, *part)
+                replies = chain.from_iterable(pipeline.execute())
+            for customer_id, sha1 in zip(batch, replies, strict=True):
+                if sha1:
+                    found[customer_id] = bytes.fromhex(sha1)
         return found
 
     def remove(self, version: int, customer_ids: Iterable[str]) -> int:
         """Delete records; return how many were there."""
         removed = 0
-        for batch in _batches(customer_ids):
+        for batch in _batches(customer_ids, BATCH):
             removed += self._redis.unlink(*(record_key(str(version), name) for name in batch))
         return removed
 
@@ -217,21 +222,32 @@ def checksum(written: Mapping[str, bytes]) -> str:
 
 
 def _put(key: str, fields: Mapping[str, str], expires_at: datetime) -> bytes:
-    words = ["FCALL", "ff_put", "1", key, str(int(expires_at.timestamp()))]
-    for pair in fields.items():
-        words.extend(pair)
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        value = word.encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
+    """Return ``FCALL ff_put 1 key expires_at field value…`` as it goes over the wire."""
+    parts = [
+        b"*%d\r\n" % (5 + 2 * len(fields)),
+        _PUT,
+        _word(key),
+        _word(str(int(expires_at.timestamp()))),
+    ]
+    for name, value in fields.items():
+        parts += (_NAMES[name], _word(value))
     return b"".join(parts)
 
 
-def _batches(things: Iterable[T]) -> Iterator[Sequence[T]]:
+def _word(text: str) -> bytes:
+    value = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+_PUT = b"".join(map(_word, ("FCALL", "ff_put", "1")))
+_NAMES = {name: _word(name) for name in FIELDS}
+
+
+def _batches(things: Iterable[T], size: int) -> Iterator[Sequence[T]]:
     batch: list[T] = []
     for thing in things:
         batch.append(thing)
-        if len(batch) == BATCH:
+        if len(batch) == size:
             yield batch
             batch = []
     if batch:

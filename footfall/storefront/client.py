@@ -182,7 +182,6 @@ def _options(timeout: float) -> dict[str, Any]:
         "decode_responses": True,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "client_name": "footfall-storefront",
     }
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 SCHEMA = 1
@@ -25,6 +26,7 @@ _NUMBERS = ("purchase", "purchase_percentile", "churn", "churn_percentile")
 _TEXTS = ("segment", "version")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
 _LISTS_AND_MAPPINGS = ("reasons", "products", "models")
+_json = json.JSONEncoder(ensure_ascii=False).encode
 FIELDS = ("schema", *_NUMBERS, *_TEXTS, *_INSTANTS, *_LISTS_AND_MAPPINGS)
 
 
@@ -115,7 +117,7 @@ def encode(profile: Profile) -> dict[str, str]:
         if moment is not None:
             fields[name] = _instant_text(moment)
     for name in _LISTS_AND_MAPPINGS:
-        fields[name] = json.dumps(getattr(profile, name), ensure_ascii=False)
+        fields[name] = _json(getattr(profile, name))
     for name in ("version", "expires_at"):
         if name not in fields:
             raise ValueError(f"the record of {profile.customer_id} has no {name}")
@@ -190,5 +192,6 @@ def _instant(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+@lru_cache(maxsize=64)  # a publication's records share their instants
 def _instant_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

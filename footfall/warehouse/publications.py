@@ -19,25 +19,30 @@ from footfall.errors import NotReady
 LOCK = 0x73657276  # one at a time draws epochs or books states; held for one short transaction
 ROWS_PER_FETCH = 2000
 
-NEWEST_UNPUBLISHED = """
-    with published as (
-        select s.as_of, s.score_set
-        from serving.publications p
-        join ml.score_sets s using (score_set)
-        where p.state in ('live', 'previous', 'expired')
-        order by s.as_of desc, s.score_set desc
+_NEWEST = """
+    select s.score_set, s.as_of, (
+        select v.verdict
+        from ops.gate_verdicts v
+        where v.gate = 'scores' and v.subject = s.score_set::text
+        order by v.verdict_id desc
         limit 1
-    )
-    select s.score_set, s.as_of
+    ) as verdict
     from ml.score_sets s
     where s.completed_at is not null
-    and (select v.verdict
-         from ops.gate_verdicts v
-         where v.gate = 'scores' and v.subject = s.score_set::text
-         order by v.verdict_id desc limit 1) in ('pass', 'warn')
-    and not exists (select from published p where (p.as_of, p.score_set) >= (s.as_of, s.score_set))
     order by s.as_of desc, s.score_set desc
     limit 1
+"""
+
+NEWEST_UNPUBLISHED = f"""
+    select newest.score_set, newest.as_of
+    from ({_NEWEST}) newest
+    where newest.verdict in ('pass', 'warn')
+    and not exists (
+        select from serving.publications p
+        join ml.score_sets s using (score_set)
+        where p.state in ('live', 'previous', 'expired')
+        and (s.as_of, s.score_set) >= (newest.as_of, newest.score_set)
+    )
 """
 
 _RECORDS = """
@@ -118,14 +123,7 @@ class PublicationRow:
 def newest_score_set(connection: Connection[TupleRow]) -> ScoreSetRow | None:
     """Return the newest complete score set by as_of, then by number."""
     with connection.cursor(row_factory=class_row(ScoreSetRow)) as cursor:
-        return cursor.execute(
-            "select s.score_set, s.as_of,"
-            " (select v.verdict from ops.gate_verdicts v"
-            "  where v.gate = 'scores' and v.subject = s.score_set::text"
-            "  order by v.verdict_id desc limit 1) as verdict"
-            " from ml.score_sets s where s.completed_at is not null"
-            " order by s.as_of desc, s.score_set desc limit 1"
-        ).fetchone()
+        return cursor.execute(_NEWEST).fetchone()
 
 
 def last_expiry(

@@ -1,4 +1,4 @@
-"""Builders: a scored shop in Postgres, and a publisher that dies or pauses where a test wants it to."""
+"""Builders: a scored shop in Postgres, and publishers that die or pause where a test wants it."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ ANALYTICS = """
         primary key (customer_id, as_of));
     create table analytics.customer_products (customer_id text, as_of timestamptz, products jsonb,
         primary key (customer_id, as_of));
-    create table analytics.customer_identities (ref text primary key, id_kind text, external_id text,
-        customer_id text, linked_at timestamptz);
+    create table analytics.customer_identities (ref text primary key, id_kind text,
+        external_id text, customer_id text, linked_at timestamptz);
 """
 
 
@@ -33,13 +33,14 @@ def customer(number: int) -> str:
 
 @dataclass
 class Shop:
-    """A shop with customers 0…n-1, whose user ids are ``user-0``…; score sets are added by tests."""
+    """A shop with customers 0…n-1, whose user ids are ``user-0``…; tests add the score sets."""
 
     connection: psycopg.Connection[Any]
     size: int
 
     @classmethod
     def open(cls, dsn: str, *, size: int = 5) -> "Shop":
+        """Make the tables that dbt would build, the customers, and a champion of each name."""
         shop = cls(psycopg.connect(dsn, autocommit=True), size)
         shop.connection.execute(ANALYTICS)
         everyone = [customer(number) for number in range(size)]
@@ -60,6 +61,7 @@ class Shop:
         return shop
 
     def many(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement for each row."""
         with self.connection.cursor() as cursor:
             cursor.executemany(query, rows)
 
@@ -84,12 +86,13 @@ class Shop:
             {"theme": "recency", "effect": "more likely", "text": f"because of set {score_set}"},
         ]
         self.many(
-            "insert into ml.scores (score_set, model_id, customer_id, as_of, probability, percentile,"
-            " reasons, scored_at, expires_at, margin, base_value, shap_values, feature_values,"
-            " features_sha256) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '{}', 'x')",
+            "insert into ml.scores (score_set, model_id, customer_id, as_of, probability,"
+            " percentile, reasons, scored_at, expires_at, margin, base_value, shap_values,"
+            " feature_values, features_sha256)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '{}', 'x')",
             (
-                (score_set, f"{model}-1", customer(number), as_of, score_set / 1000, score_set / 10)
-                + (Jsonb(reasons), NOW, expires_at)
+                (score_set, f"{model}-1", customer(number), as_of, score_set / 1000)
+                + (score_set / 10, Jsonb(reasons), NOW, expires_at)
                 for number in numbers
                 for model in models
             ),
@@ -99,23 +102,27 @@ class Shop:
         return int(score_set)
 
     def judge(self, score_set: int, verdict: str) -> None:
+        """Add a verdict of the scores gate."""
         self.connection.execute(
-            "insert into ops.gate_verdicts (gate, subject, verdict, rows_checked, expected, evaluated,"
-            " failures) values ('scores', %s, %s, 1, 1, 1, '[]')",
+            "insert into ops.gate_verdicts (gate, subject, verdict, rows_checked, expected,"
+            " evaluated, failures) values ('scores', %s, %s, 1, 1, 1, '[]')",
             (str(score_set), verdict),
         )
 
     def segment(self, as_of: datetime, segment: str) -> None:
+        """Put everyone into a segment."""
         self.many(
             "insert into analytics.customer_rfm values (%s, %s, %s)",
             ((customer(number), as_of, segment) for number in range(self.size)),
         )
 
     def states(self) -> dict[str, str]:
+        """Give the state of each publication by version."""
         rows = self.connection.execute("select version::text, state from serving.publications")
         return dict(rows.fetchall())
 
     def score_set_of(self, version: str | None) -> int:
+        """Give the set that a publication carries."""
         row = self.connection.execute(
             "select score_set from serving.publications where version = %s", (version,)
         ).fetchone()
@@ -124,7 +131,7 @@ class Shop:
 
 
 def trace_lines(act: Callable[[], Any], on_line: Callable[[int], None]) -> int:
-    """Run a function and call ``on_line`` before each line of publishing code; return their number."""
+    """Call ``on_line`` before each line of publishing code that a function runs; count them."""
     count = 0
 
     def trace(frame: Any, event: str, _: object) -> Any:
@@ -145,7 +152,7 @@ def trace_lines(act: Callable[[], Any], on_line: Callable[[int], None]) -> int:
 
 
 def child(act: Callable[[], Any], *, at_line: int, signal_: signal.Signals) -> int:
-    """Run a function in a process of its own that signals itself before its n-th line; return the pid.
+    """Run a function in a process that signals itself before its n-th line; return the pid.
 
     The child exits 0 when the function returns, 3 when it is fenced out, 4 on any other error.
     """

@@ -47,7 +47,7 @@ def mark(profile: Profile) -> tuple[Any, ...]:
 
 @dataclass
 class Seen:
-    """What readers saw: marks of records, how many were unknown, how many reads mixed publications."""
+    """What a reader saw: marks of records, unknown customers, reads of mixed publications."""
 
     marks: Counter[tuple[Any, ...]] = field(default_factory=Counter)
     unknown: int = 0

@@ -5,10 +5,11 @@ import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
-from redis.exceptions import AuthenticationError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from footfall.publish import store
 from footfall.storefront.client import MOST_CUSTOMERS, AsyncStorefront, Storefront
@@ -95,11 +96,23 @@ def test_a_redis_that_does_not_answer_in_time_makes_customers_unknown(read: Read
 def test_a_wrong_password_is_an_error_not_an_unknown_customer(
     server: Redis, redis_url: str, read: Read
 ):
-    from urllib.parse import urlsplit
-
     place = urlsplit(redis_url)
     with pytest.raises(AuthenticationError):
         read(f"redis://nobody:wrong@{place.hostname}:{place.port}", "c1")
+
+
+def test_an_account_may_be_narrowed_to_reading(server: Redis, redis_url: str, read: Read):
+    place = urlsplit(redis_url)
+    account = f"redis://shop:secret@{place.hostname}:{place.port}"
+    server.execute_command(*"ACL SETUSER shop on >secret ~ff:* +fcall_ro +get +hgetall".split(" "))
+    try:
+        assert read(account, "c1")["c1"].is_known
+        server.function_flush()
+        assert read(account, "c1")["c1"].is_known
+        with Redis.from_url(account) as client, pytest.raises(NoPermissionError):
+            client.set("ff:current", "6")
+    finally:
+        server.acl_deluser("shop")
 
 
 def test_more_customers_than_redis_should_stop_for_are_refused(

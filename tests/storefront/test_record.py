@@ -40,9 +40,16 @@ PROFILES = st.builds(
     version=st.integers(1, 2**63 - 1).map(str),
 )
 PROFILE = Profile(
-    customer_id="c1", version="7", purchase=0.25, segment="champions", as_of=NOW, scored_at=NOW,
-    purchase_percentile=99.0, expires_at=NOW + timedelta(hours=1), models={"purchase": "purchase-1"},
-)  # fmt: skip
+    customer_id="c1",
+    version="7",
+    purchase=0.25,
+    segment="champions",
+    as_of=NOW,
+    scored_at=NOW,
+    purchase_percentile=99.0,
+    expires_at=NOW + timedelta(hours=1),
+    models={"purchase": "purchase-1"},
+)
 
 
 def read(record: dict[str, str], *, version: str | None = "7", now: datetime = NOW) -> Profile:
