@@ -4,6 +4,7 @@ A command prints one readable line, or with ``--json`` one JSON object, on stdou
 goes to stderr. Exit 0 done, 1 failed, 2 bad arguments, 3 a gate stopped it.
 """
 
+import logging
 import sys
 from typing import Annotated
 
@@ -32,11 +33,12 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Go the whole path once, without Airflow: ingest, build, train, score, publish."""
-    from footfall.path import run_until_published
+    from footfall.path import Stage, run_until_published
 
-    done = run_until_published(
-        now=now, on_stage=lambda stage: sys.stderr.write(f"{stage.name}: {stage.seconds:.1f} s\n")
-    )
+    def say(stage: Stage) -> None:
+        sys.stderr.write(f"{stage.name}: {stage.seconds:.1f} s\n")
+
+    done = run_until_published(now=now, on_stage=say)
     tell(
         done,
         f"published version {done.publication.version}: {done.publication.records:,} records",
@@ -46,6 +48,7 @@ def run(
 
 def main() -> None:
     """Run the command line; turn every error into one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING)
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
@@ -61,3 +64,7 @@ def main() -> None:
         first = (str(error).strip().splitlines() or ["no message"])[0]
         sys.stderr.write(f"footfall: {type(error).__name__}: {first} (--debug shows where)\n")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

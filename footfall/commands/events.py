@@ -49,13 +49,16 @@ def ingest(
     ] = False,
     since: Since = None,
     until: Until = None,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="Go on where Kafka has lost records.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load events from Kafka into raw.events, exactly once."""
+    """Load events from Kafka into raw.events, exactly once; a window is loaded again."""
     check_window(since, until)
     windowed = since is not None or until is not None
-    if sum((once, until_caught_up, windowed)) > 1:
-        raise BadArgument("--once, --until-caught-up and a window exclude each other; give one")
+    if once and (until_caught_up or windowed):
+        raise BadArgument("--once excludes --until-caught-up and a window; give one")
     if windowed:
         from footfall.ingest.window import ingest_window
 
@@ -64,7 +67,9 @@ def ingest(
         from footfall.ingest.micro_batch import ingest_until_caught_up
 
         with progress("ingest") as advance:
-            done = ingest_until_caught_up(most_loads=1 if once else None, on_progress=advance)
+            done = ingest_until_caught_up(
+                most_loads=1 if once else None, accept_gap=accept_gap, on_progress=advance
+            )
     tell(
         done,
         f"read {done.records_read:,} = stored {done.stored:,} + duplicate {done.duplicates:,} + "

@@ -82,11 +82,12 @@ def explain(
     from footfall.modelling.explaining import explain as account
 
     explanation = account(customer, model=model, as_of=as_of)
-    text = {
-        "html": explanation.as_html,
-        "text": explanation.as_text,
-        "json": lambda: msgspec.json.encode(explanation.as_dict()).decode(),
-    }[style]()
+    if style == "html":
+        text = explanation.as_html()
+    elif style == "json":
+        text = msgspec.json.encode(explanation.as_dict()).decode()
+    else:
+        text = explanation.as_text()
     if out:
         out.write_text(text)
         sys.stderr.write(f"wrote {out}\n")

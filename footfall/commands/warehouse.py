@@ -21,11 +21,12 @@ def gate(
 
     if as_of and door != "features":
         raise BadArgument(f"--as-of belongs to the door features, not to {door}")
-    verdict = {
-        "raw": check_raw,
-        "features": lambda: check_features(as_of),
-        "scores": check_scores,
-    }[door]()
+    if door == "raw":
+        verdict = check_raw()
+    elif door == "features":
+        verdict = check_features(as_of)
+    else:
+        verdict = check_scores()
     failed = "; ".join(str(failure) for failure in verdict.failures) or "no expectation failed"
     tell(
         verdict,
