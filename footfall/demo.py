@@ -63,8 +63,8 @@ def demo() -> None:
     showcase.show(clock.lines(), status, docs)
 
 
-def run_dags(api: AirflowApi, clock: "Clock", aside: ThreadPoolExecutor) -> Path:
-    """Let Airflow carry the year from Kafka to Redis; return the page of the tables' docs."""
+def run_dags(api: AirflowApi, clock: "Clock", aside: ThreadPoolExecutor) -> str:
+    """Let Airflow carry the year from Kafka to Redis; return where the tables' docs are."""
     dags = Dags(api)
     with clock.stage("Dags parsed"):
         dags.unpause()
@@ -208,10 +208,14 @@ def _marker() -> Path:
     return settings().home / "replayed-records"
 
 
-def _write_docs() -> Path:
+def _write_docs() -> str:
+    """Write the tables' docs; return where they are, or why they are not: the path goes on."""
     from footfall.warehouse.docs import generate_docs
 
-    return generate_docs()
+    try:
+        return str(generate_docs())
+    except FootfallError as error:
+        return f"not written: {error}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from footfall.warehouse.connection import connect
 CUSTOMERS = 3
 
 
-def show(seconds: Mapping[str, float], airflow: Mapping[str, Any], docs: Path) -> None:
+def show(seconds: Mapping[str, float], airflow: Mapping[str, Any], docs: str) -> None:
     """Print everything, in the order of the path."""
     _say("\nSeconds")
     for name, took in seconds.items():
@@ -71,9 +71,9 @@ def _show_models() -> None:
         champions = models.champions(connection)
     for model in champions:
         _say(f"  {model.model_id}, {model.metrics['rows']:,.0f} customers")
-        _say(f"    {'the model':22} {_measured(model.metrics)}")
+        _say(f"    {'the model':26} {_measured(model.metrics)}")
         for name, metrics in model.metrics["baselines"].items():
-            _say(f"    {name:22} {_measured(metrics)}")
+            _say(f"    {name:26} {_measured(metrics)}")
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _show_records() -> list[str]:
     return customers
 
 
-def _show_addresses(airflow: Mapping[str, Any], docs: Path, customers: list[str]) -> None:
+def _show_addresses(airflow: Mapping[str, Any], docs: str, customers: list[str]) -> None:
     _say("\nLook at")
     _say(f"  Airflow          {airflow['url']}  ({airflow['username']} / {airflow['password']})")
     _say(f"  tables' docs     {docs}")

@@ -89,14 +89,12 @@ class AirflowApi:
 
     def task_states(self, run: DagRun) -> dict[str, str | None]:
         """Return the state of each task of a run; of a mapped task, one entry per index."""
-        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
-        rows = self._get(path)["task_instances"]
-        return {
-            row["task_id"]
-            if row["map_index"] < 0
-            else f"{row['task_id']}[{row['map_index']}]": row["state"]
-            for row in rows
-        }
+        return {_task(row): row["state"] for row in self._tasks(run)}
+
+    def failures(self, run: DagRun) -> dict[str, str]:
+        """Return the tasks of a run that failed, and the last error that each logged."""
+        failed = [row for row in self._tasks(run) if row["state"] == "failed"]
+        return {_task(row): self._last_error(run, row) for row in failed}
 
     def wait(self, run: DagRun, *, seconds: float) -> DagRun:
         """Wait until a run has succeeded.
@@ -116,13 +114,12 @@ class AirflowApi:
         """Return a run that is over, if it ended well.
 
         Raises:
-            RunFailed: it did not; names the tasks that failed.
+            RunFailed: it did not; names the tasks that failed, and why.
         """
         if run.state != "success":
-            failed = [task for task, state in self.task_states(run).items() if state == "failed"]
+            told = "; ".join(f"{task}: {error}" for task, error in self.failures(run).items())
             raise RunFailed(
-                f"run {run.run_id} of Dag {run.dag_id} is {run.state}: "
-                f"{', '.join(failed) or 'no task'} failed"
+                f"run {run.run_id} of Dag {run.dag_id} is {run.state}: {told or 'no task failed'}"
             )
         return run
 
@@ -158,6 +155,18 @@ class AirflowApi:
         query = {"source_dag_id": dag_id, "order_by": "timestamp", "limit": 100}
         events: list[dict[str, Any]] = self._get("/assets/events", **query)["asset_events"]
         return events
+
+    def _tasks(self, run: DagRun) -> list[dict[str, Any]]:
+        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
+        rows: list[dict[str, Any]] = self._get(path)["task_instances"]
+        return rows
+
+    def _last_error(self, run: DagRun, row: dict[str, Any]) -> str:
+        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{row['task_id']}"
+        log = self._get(f"{path}/logs/{row['try_number']}", map_index=row["map_index"])
+        lines = [line for line in log["content"] if isinstance(line, dict)]
+        errors = [error for line in lines for error in line.get("error_detail") or ()]
+        return str(errors[0]["exc_value"]) if errors else "its log says nothing"
 
     def _log_in(self) -> None:
         token = self._ask("POST", "/auth/token", json=self._login)["access_token"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from footfall.settings import settings
 from footfall.warehouse.dbt import run_dbt
 
 
@@ -11,5 +12,10 @@ def generate_docs() -> Path:
     Raises:
         BuildFailed: dbt could not read the project or the database.
     """
-    done = run_dbt(["docs", "generate", "--static"], caller="docs")
-    return done.target / "static_index.html"
+    run_dbt(["docs", "generate", "--static"], caller="docs")
+    return docs_page()
+
+
+def docs_page() -> Path:
+    """Return where the page is, or will be."""
+    return settings().home / "dbt" / "docs" / "target" / "static_index.html"

@@ -5,6 +5,7 @@ made when the first page is asked for: this file is imported by each of Airflow'
 """
 
 from functools import cached_property
+from html import escape
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -13,7 +14,7 @@ PREFIX = "/footfall"
 
 
 class Pages:
-    """The files under FOOTFALL_HOME that people read, for whoever is logged in to Airflow."""
+    """Pages for whoever is logged in to Airflow."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -25,28 +26,32 @@ class Pages:
         from fastapi import Depends, FastAPI, HTTPException
         from fastapi.responses import FileResponse, HTMLResponse
 
-        from footfall.settings import settings
+        from footfall.errors import NotFound
+        from footfall.modelling.models import list_models, model_report
+        from footfall.warehouse.docs import docs_page
 
-        home = settings().home
-        folders = {"docs": home / "docs", "reports": home / "reports"}
         app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, openapi_url=None)
 
-        @app.get("/{folder}")
-        def contents(folder: str) -> HTMLResponse:
-            if folder not in folders:
-                raise HTTPException(404)
-            names = sorted(file.name for file in folders[folder].glob("*.html"))
-            links = "".join(
-                f'<li><a href="{PREFIX}/{folder}/{name}">{name}</a></li>' for name in names
-            )
-            return HTMLResponse(f"<h1>{folder}</h1><ul>{links or 'nothing yet'}</ul>")
+        @app.get("/docs")
+        def docs() -> FileResponse:
+            if not docs_page().is_file():
+                raise HTTPException(404, "the docs are not written yet: footfall docs")
+            return FileResponse(docs_page())
 
-        @app.get("/{folder}/{name}")
-        def page(folder: str, name: str) -> FileResponse:
-            file = folders.get(folder, home / "docs") / name
-            if folder not in folders or file.parent != folders[folder] or not file.is_file():
-                raise HTTPException(404)
-            return FileResponse(file)
+        @app.get("/reports")
+        def reports() -> HTMLResponse:
+            items = [
+                f'<li><a href="{PREFIX}/reports/{model.model_id}">{escape(model.line())}</a></li>'
+                for model in list_models()
+            ]
+            return HTMLResponse(f"<ul>{''.join(items) or 'no model is trained yet'}</ul>")
+
+        @app.get("/reports/{model_id}")
+        def report(model_id: str) -> HTMLResponse:
+            try:
+                return HTMLResponse(model_report(model_id))
+            except NotFound as error:
+                raise HTTPException(404, str(error)) from None
 
         return app
 

@@ -1,0 +1,197 @@
+"""A real shop's year, from Kafka to Redis, by a real Airflow on the local servers."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from footfall.demo import DAGS, Dags
+from footfall.settings import settings
+from footfall.stack import airflow as stack_airflow
+from footfall.stack import servers as stack
+from footfall.stack.airflow_api import AirflowApi
+from footfall.stack.home import Home
+from footfall.warehouse.connection import connect
+from footfall.warehouse.figures import figures
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1500)]
+
+LAST_WEEK = datetime(2017, 12, 2, tzinfo=UTC)
+EIGHT_WEEKS = [LAST_WEEK - timedelta(weeks=weeks) for weeks in reversed(range(8))]
+WEEK = timedelta(weeks=1)
+LIMIT_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def airflow(servers: stack.Status, test_home: Path) -> Iterator[AirflowApi]:
+    """Start Airflow, and send the year to Kafka meanwhile."""
+    from footfall.events.producer import replay
+
+    settings.cache_clear()
+    with ThreadPoolExecutor(1) as aside:
+        starting = aside.submit(lambda: stack.up(airflow=True))
+        replay("complete-journey")
+        found = starting.result().as_dict()["airflow"]
+    try:
+        with AirflowApi(found["url"], found["username"], found["password"]) as api:
+            yield api
+    finally:
+        settings.cache_clear()
+        home = Home(test_home)
+        stack_airflow.down(home.read()["airflow"])
+        home.note("airflow", None)
+
+
+@pytest.fixture(scope="module")
+def built(airflow: AirflowApi) -> Dags:
+    """Let Airflow load and build the year."""
+    dags = Dags(airflow)
+    dags.unpause()
+    dags.run("load_events")
+    dags.follow("build_warehouse")
+    return dags
+
+
+@pytest.fixture(scope="module")
+def published(airflow: AirflowApi, built: Dags) -> dict[str, Any]:
+    """Let Airflow train, score and publish; give what it told of the publication."""
+    built.run("train_models")
+    built.follow("score_customers")
+    built.follow("publish_scores")
+    told: dict[str, Any] = airflow.asset_events("publish_scores")[-1]["extra"]
+    return told
+
+
+def backfill(airflow: AirflowApi, first: datetime, last: datetime) -> list[str]:
+    """Make the snapshots of the weeks that end from first to last; return the runs' states."""
+    number = airflow.backfill("snapshot_features", first - WEEK, last - WEEK)
+    airflow.until(
+        lambda: airflow.backfill_is_over(number),
+        seconds=LIMIT_SECONDS,
+        waiting_for=f"backfill {number}",
+    )
+    weeks = [run for run in airflow.runs("snapshot_features") if run.run_type == "backfill"]
+    return [run.state for run in weeks if first <= (run.logical_date or last) + WEEK <= last]
+
+
+def snapshots(table: str) -> list[tuple[Any, ...]]:
+    with connect() as connection:
+        return connection.execute(
+            f"select * from analytics.{table} where as_of = any(%s)"  # type: ignore[arg-type]
+            " order by as_of, customer_id",
+            (EIGHT_WEEKS,),
+        ).fetchall()
+
+
+def test_airflow_imports_every_dag(airflow: AirflowApi, built: Dags) -> None:
+    assert airflow.import_errors() == {}
+    assert set(airflow.dags()) == set(DAGS)
+
+
+def test_the_year_arrives_whole(built: Dags) -> None:
+    with connect() as connection:
+        held = figures(connection)
+    assert held.rejected == held.duplicates == 0
+    assert (held.orders, held.customers) == (155_848, 2_469)
+    assert held.net_revenue == Decimal("4596039.58")
+
+
+def test_nothing_is_scored_before_a_champion_is_there(airflow: AirflowApi, built: Dags) -> None:
+    run = airflow.until(
+        lambda: [run for run in airflow.runs("score_customers") if run.is_over],
+        seconds=LIMIT_SECONDS,
+        waiting_for="score_customers",
+    )[0]
+    assert (run.state, run.run_type) == ("success", "asset_triggered")
+    assert airflow.task_states(run) == {"score": "skipped", "gate_scores": "skipped"}
+
+
+def test_a_backfill_of_eight_weeks_equals_builds_at_their_time(
+    airflow: AirflowApi, built: Dags, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from footfall.ingest.micro_batch import ingest_until_caught_up
+    from footfall.path import gated_build
+    from footfall.warehouse.build import build_snapshots
+
+    with ThreadPoolExecutor(1) as aside:
+        states = aside.submit(backfill, airflow, EIGHT_WEEKS[0], LAST_WEEK)
+        ingest_until_caught_up()
+        gated_build(LAST_WEEK)
+        build_snapshots(EIGHT_WEEKS)
+        expected = {table: snapshots(table) for table in ("customer_rfm", "customer_features")}
+        assert states.result() == ["success"] * 8
+    monkeypatch.delenv("FOOTFALL_POSTGRES_DSN")
+    settings.cache_clear()
+    for table, rows in expected.items():
+        assert len({row[1] for row in rows}) == 8
+        assert snapshots(table) == rows
+
+
+def test_the_scores_reach_redis(airflow: AirflowApi, published: dict[str, Any]) -> None:
+    from redis import Redis
+
+    with Redis.from_url(settings().redis, decode_responses=True) as redis:
+        assert redis.get("ff:current") == published["version"]
+        records = sum(1 for _ in redis.scan_iter(f"ff:{published['version']}:c:*", count=1000))
+    assert records == published["records"] > 2_000
+    for dag_id in ("build_warehouse", "score_customers", "publish_scores"):
+        assert {run.run_type for run in airflow.runs(dag_id)} == {"asset_triggered"}
+        assert {run.state for run in airflow.runs(dag_id)} == {"success"}
+
+
+def test_a_backfilled_week_is_scored_and_never_published(
+    airflow: AirflowApi, published: dict[str, Any]
+) -> None:
+    from footfall.publish.newest import newest_unpublished
+    from footfall.publish.publication import publications
+
+    last = datetime(2017, 12, 30, tzinfo=UTC)
+    assert backfill(airflow, last, last) == ["success"]
+    with connect() as connection:
+        scored = connection.execute(
+            "select count(*) from ml.score_sets where as_of = %s and completed_at is not null",
+            (last,),
+        ).fetchone()
+        assert scored == (1,)
+        assert newest_unpublished(connection) is None
+    assert [row.version for row in publications()] == [published["version"]]
+
+
+def test_what_a_gate_stops_goes_nowhere(
+    airflow: AirflowApi, published: dict[str, Any], tmp_path: Path
+) -> None:
+    from footfall.events.producer import replay
+    from footfall.publish.publication import publications
+
+    event = {
+        "type": "track",
+        "event": "Product Viewed",
+        "messageId": "a-last-sane-event",
+        "userId": "1",
+        "timestamp": "2018-01-05T10:00:00Z",
+        "properties": {"product_id": "1"},
+    }
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("\n".join([json.dumps(event), *["this is no event"] * 50]))
+    replay(str(broken))
+    dags = Dags(airflow)
+    scores_before = airflow.asset_events("score_customers")
+    dags.run("load_events")
+    run = airflow.until(
+        lambda: [run for run in airflow.runs("build_warehouse") if run.state == "failed"],
+        seconds=LIMIT_SECONDS,
+        waiting_for="the gate to stop",
+    )[0]
+    assert airflow.task_states(run) == {
+        "gate_raw": "failed",
+        "build": "upstream_failed",
+        "gate_features": "upstream_failed",
+    }
+    assert not dags.made("build_warehouse")
+    assert airflow.asset_events("score_customers") == scores_before
+    assert [row.version for row in publications()] == [published["version"]]
