@@ -32,6 +32,7 @@ PORT = 18080
 HEALTHY_SECONDS = 180.0
 MIGRATE_SECONDS = 300.0
 STOP_SECONDS = 8.0
+ANSWER_SECONDS = 15.0
 POLL_SECONDS = 0.25
 # Process, its words after `airflow`, what /monitor/health calls it. In the order of starting.
 PROCESSES = {
@@ -91,7 +92,8 @@ def down(entry: Entry) -> None:
 
 def status(entry: Entry) -> bool:
     """Say whether all four processes run and say that they are healthy."""
-    return all(_healthy(entry, name) for name in PROCESSES)
+    health = _health(entry)
+    return all(_healthy(entry, name, health) for name in PROCESSES)
 
 
 def environment(chosen: Settings, database: str, url: str) -> dict[str, str]:
@@ -216,7 +218,7 @@ def _wait(entry: Entry, names: tuple[str, ...]) -> None:
     deadline = time.monotonic() + HEALTHY_SECONDS
     for name in names:
         process = entry["processes"][name]
-        while not _healthy(entry, name):
+        while not _healthy(entry, name, _health(entry)):
             log = Path(process["log"])
             if not _process(process).alive():
                 raise ServerUnavailable(f"Airflow's {name} ended: {complaint(log)} ({log})")
@@ -228,22 +230,30 @@ def _wait(entry: Entry, names: tuple[str, ...]) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _healthy(entry: Entry, name: str) -> bool:
-    """Say whether a process runs and, since it was started, has said that it is well."""
-    process = entry.get("processes", {}).get(name)
-    if not process or not _process(process).alive():
-        return False
-    _, part = PROCESSES[name]
+def _health(entry: Entry) -> dict[str, dict[str, str | None]]:
+    """Ask Airflow how its parts are; empty when it does not answer."""
     try:
         url = f"{entry['url']}/api/v2/monitor/health"
-        health = httpx.get(url, timeout=5, trust_env=False).json()[part]
-    except (httpx.HTTPError, ValueError, KeyError):
+        answer = httpx.get(url, timeout=ANSWER_SECONDS, trust_env=False)
+        health: dict[str, dict[str, str | None]] = answer.json() if answer.is_success else {}
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return health
+
+
+def _healthy(entry: Entry, name: str, health: Mapping[str, Mapping[str, str | None]]) -> bool:
+    """Say whether a process runs and, since it was started, has said that it is well."""
+    process = entry.get("processes", {}).get(name)
+    _, part = PROCESSES[name]
+    found = health.get(part)
+    if not process or not found or not _process(process).alive():
         return False
-    beat = health.get(f"latest_{part}_heartbeat")
-    return health["status"] == "healthy" and (
-        part == "metadatabase"
-        or bool(beat)
-        and datetime.fromisoformat(beat) >= datetime.fromisoformat(process["started_at"])
+    if part == "metadatabase":
+        return found["status"] == "healthy"
+    beat = found[f"latest_{part}_heartbeat"]
+    started = datetime.fromisoformat(process["started_at"])
+    return (
+        found["status"] == "healthy" and bool(beat) and datetime.fromisoformat(str(beat)) >= started
     )
 
 
