@@ -37,10 +37,29 @@
     {{ alias }}.build_id > {{ last_finished_build() }}
 {%- endmacro %}
 
+{# All events again, if somebody was erased who may have shared an id with others. #}
+{% macro is_new_or_reopened(alias) -%}
+    {% set erased, last = erased_since_last_build(), last_finished_build() -%}
+    {% if is_incremental() -%}
+    {{ alias }}.build_id > (select case when {{ erased }} then -1 else {{ last }} end)
+    {%- else -%}
+    true
+    {%- endif %}
+{%- endmacro %}
+
 {# The refs whose customers this build makes anew; none in a run of the snapshots alone. #}
 {% macro touched_refs() -%}
     (
         select touched.ref
+        from {{ ref('int_touched_refs') }} as touched
+        where touched.build_id = {{ var('build_id') }}
+    )
+{%- endmacro %}
+
+{# A customer_id is the hash of a ref, so that those of the touched refs cover every customer there was. #}
+{% macro touched_customers() -%}
+    (
+        select touched.customer_id
         from {{ ref('int_touched_refs') }} as touched
         where touched.build_id = {{ var('build_id') }}
     )

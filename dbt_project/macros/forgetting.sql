@@ -9,17 +9,9 @@
     {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}
 {%- endmacro %}
 
-{# A customer_id is the hash of a ref, so that those of the touched refs cover every customer there was. #}
 {% macro forget_touched_customers() -%}
-    {% set touched = ref('int_touched_refs') %}
-    {% if is_incremental() %}
-    delete from {{ this }}
-    where customer_id in (
-        select touched.customer_id
-        from {{ touched }} as touched
-        where touched.build_id = {{ var('build_id') }}
-    )
-    {% endif %}
+    {% set touched = touched_customers() %}
+    {% if is_incremental() %}delete from {{ this }} where customer_id in {{ touched }}{% endif %}
 {%- endmacro %}
 
 {% macro forget_touched_orders() -%}
@@ -27,8 +19,8 @@
     {% if is_incremental() %}delete from {{ this }} where order_id in {{ touched }}{% endif %}
 {%- endmacro %}
 
-{% macro forget_scope(key) -%}
-    {% set scope = ref('int_snapshot_scope') %}
+{% macro forget_scope(key, scope='int_snapshot_scope') -%}
+    {% set scope = ref(scope) %}
     {% if is_incremental() %}
     delete from {{ this }} as kept
     using {{ scope }} as scope

@@ -51,19 +51,22 @@ def run_dbt(
         BuildFailed: a node failed, or dbt itself; names nodes, first message and log.
     """
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
     folder = settings().home / "dbt" / caller
     target, logs = folder / "target", folder / "logs"
-    command = [
-        *arguments,
+    options = [
         *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
         *("--target-path", str(target), "--log-path", str(logs)),
-        *("--vars", json.dumps(dict(variables or {}))),
         *("--log-level", "none", "--log-level-file", "info", "--no-print"),
         *("--no-use-colors", "--no-use-colors-file"),
     ]
     with _environment(settings().postgres):
-        outcome = dbtRunner().invoke(command)
+        # Parsed apart, without variables: with them, dbt would parse the project anew for each build.
+        outcome = dbtRunner().invoke(["parse", *options])
+        if outcome.success and isinstance(outcome.result, Manifest):
+            command = [*arguments, *options, "--vars", json.dumps(dict(variables or {}))]
+            outcome = dbtRunner(manifest=outcome.result).invoke(command)
     results = list(getattr(outcome.result, "results", []))
     if not outcome.success:
         raise BuildFailed(_failure(outcome.exception, results, logs / "dbt.log"))

@@ -58,24 +58,30 @@ typed as (
         coalesce(body.traits, '{}'::jsonb) as traits,
         events.load_id
     from events
-    cross join lateral jsonb_to_record(events.payload) as body (
-        "previousId" jsonb, context jsonb, properties jsonb, traits jsonb
-    )
-    cross join lateral jsonb_to_record(coalesce(body.context, '{}'::jsonb)) as context (
-        "sessionId" jsonb, session_id jsonb
-    )
-    cross join lateral jsonb_to_record(coalesce(body.properties, '{}'::jsonb)) as properties (
-        order_id jsonb,
-        currency text,
-        coupon jsonb,
-        revenue jsonb,
-        total jsonb,
-        discount jsonb,
-        product_id jsonb,
-        products jsonb,
-        session_id jsonb,
-        "$session_id" jsonb
-    )
+    cross join
+        lateral jsonb_to_record(events.payload)
+            as body (
+                "previousId" jsonb, context jsonb, properties jsonb, traits jsonb
+            )
+    cross join
+        lateral jsonb_to_record(coalesce(body.context, '{}'::jsonb))
+            as context (
+                "sessionId" jsonb, session_id jsonb
+            )
+    cross join
+        lateral jsonb_to_record(coalesce(body.properties, '{}'::jsonb))
+            as properties (
+                order_id jsonb,
+                currency text,
+                coupon jsonb,
+                revenue jsonb,
+                total jsonb,
+                discount jsonb,
+                product_id jsonb,
+                products jsonb,
+                session_id jsonb,
+                "$session_id" jsonb
+            )
     where
         events.occurred_at < {{ built_through() }}
         and events.load_id in (select cleared_loads.load_id from cleared_loads)

@@ -14,12 +14,7 @@
 with events as (
 
     select * from {{ ref('int_events_admitted') }} as events
-    where
-        events.user_id is not null
-        and (events.anonymous_id is not null or events.previous_id is not null)
-        {% if is_incremental() %}
-        and ({{ is_new('events') }} or {{ erased_since_last_build() }})
-        {% endif %}
+    where events.user_id is not null and {{ is_new_or_reopened('events') }}
 
 ),
 

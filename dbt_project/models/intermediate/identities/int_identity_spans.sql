@@ -25,8 +25,8 @@ refs as (
         links.child_ref like 'a:%'
         and not exists (
             select 1
-            from {{ ref('int_identity_refs') }} as users
-            where users.ref = 'u:' || substr(links.child_ref, 3)
+            from {{ ref('int_identity_refs') }} as user_refs
+            where user_refs.ref = 'u:' || substr(links.child_ref, 3)
         )
 
 ),
@@ -36,7 +36,7 @@ walk as (
     select
         refs.ref,
         refs.ref as node,
-        array[refs.ref] as path,
+        array[refs.ref] as trail,
         '-infinity'::timestamptz as known_after,
         false as is_closed
     from refs
@@ -47,9 +47,9 @@ walk as (
     select
         walk.ref,
         links.parent_ref as node,
-        walk.path || links.parent_ref as path,
+        walk.trail || links.parent_ref as trail,
         greatest(walk.known_after, links.linked_at) as known_after,
-        links.parent_ref = any(walk.path) as is_closed
+        links.parent_ref = any(walk.trail) as is_closed
     from walk
     inner join links on walk.node = links.child_ref
     where not walk.is_closed
@@ -61,13 +61,13 @@ rooted as (
 
     select
         walk.ref,
-        cardinality(walk.path) as steps,
+        cardinality(walk.trail) as steps,
         walk.known_after,
         case
             when walk.is_closed
                 then (
                     select min(members.ref collate "C")
-                    from unnest(walk.path[array_position(walk.path, walk.node):]) as members (ref)
+                    from unnest(walk.trail[array_position(walk.trail, walk.node):]) as members (ref)
                 )
             else walk.node
         end as root_ref

@@ -9,11 +9,7 @@ with orders as (
 
     select * from {{ ref('fct_orders') }} as orders
     {% if is_incremental() %}
-    where orders.customer_id in (
-        select identities.customer_id
-        from {{ ref('customer_identities') }} as identities
-        where identities.ref in {{ touched_refs() }}
-    )
+    where orders.customer_id in {{ touched_customers() }}
     {% endif %}
 
 ),
@@ -47,7 +43,7 @@ ranked as (
                 bought.order_count desc,
                 bought.last_ordered_at desc,
                 bought.product_id collate "C"
-        ) as position
+        ) as rank_in_customer
     from bought
 
 ),
@@ -56,9 +52,9 @@ favourites as (
 
     select
         ranked.customer_id,
-        jsonb_agg(ranked.product_id order by ranked.position) as products
+        jsonb_agg(ranked.product_id order by ranked.rank_in_customer) as products
     from ranked
-    where ranked.position <= 5
+    where ranked.rank_in_customer <= 5
     group by ranked.customer_id
 
 )

@@ -46,15 +46,18 @@ order_events as (
         -- null: all of the order
         case
             when new_events.event_name = 'refund'
-                then coalesce(round(abs(coalesce(events.total, events.revenue)), 2), lines.gross)
+                then coalesce(
+                    round(abs(coalesce(events.total, events.revenue)), 2), sent_lines.gross
+                )
         end as refunded
     from new_events
     inner join events on new_events.message_id = events.message_id
     left join lateral (
-        select sum(round({{ amount('lines.price') }} * coalesce({{ amount('lines.quantity') }}, 1), 2))
-            as gross
-        from jsonb_to_recordset(events.products) as lines (quantity jsonb, price jsonb)
-    ) as lines on new_events.event_name = 'refund'
+        select
+            sum(round({{ amount('sent.price') }} * coalesce({{ amount('sent.quantity') }}, 1), 2))
+                as gross
+        from jsonb_to_recordset(events.products) as sent (quantity jsonb, price jsonb)
+    ) as sent_lines on new_events.event_name = 'refund'
 
 )
 

@@ -4,6 +4,7 @@
         {'columns': ['order_id'], 'unique': true},
         {'columns': ['message_id'], 'unique': true},
         {'columns': ['ref', 'ordered_at']},
+        {'columns': ['ordered_at']},
     ],
 ) }}
 

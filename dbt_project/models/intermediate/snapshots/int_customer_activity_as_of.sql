@@ -36,15 +36,16 @@ newest_browsing as (
         identities.customer_id,
         max(newest.occurred_at) as last_browsed_at
     from identities
-    cross join lateral (
-        select browsing_events.occurred_at
-        from browsing_events
-        where
-            browsing_events.ref = identities.ref
-            and browsing_events.occurred_at < identities.as_of
-        order by browsing_events.occurred_at desc
-        limit 1
-    ) as newest
+    cross join
+        lateral (
+            select browsing_events.occurred_at
+            from browsing_events
+            where
+                browsing_events.ref = identities.ref
+                and browsing_events.occurred_at < identities.as_of
+            order by browsing_events.occurred_at desc
+            limit 1
+        ) as newest
     group by identities.as_of, identities.customer_id
 
 ),
@@ -57,7 +58,7 @@ recent as (
         browsing_events.event_name,
         browsing_events.occurred_at,
         (browsing_events.occurred_at at time zone 'UTC')::date as browsed_on,
-        {{ within('browsing_events.occurred_at', 'identities.as_of', 7) }} as is_in_7d,
+        browsing_events.occurred_at >= {{ days_before('identities.as_of', 7) }} as is_in_7d,
         coalesce(browsing_events.occurred_at > customer_orders.last_ordered_at, true)
             as is_since_last_order
     from identities
@@ -65,7 +66,7 @@ recent as (
         on
             identities.ref = browsing_events.ref
             and identities.as_of > browsing_events.occurred_at
-            and {{ within('browsing_events.occurred_at', 'identities.as_of', 30) }}
+            and browsing_events.occurred_at >= {{ days_before('identities.as_of', 30) }}
     left join customer_orders
         on
             identities.as_of = customer_orders.as_of
@@ -103,7 +104,7 @@ coupons as (
         on
             identities.ref = events.ref
             and identities.as_of > events.occurred_at
-            and {{ within('events.occurred_at', 'identities.as_of', 90) }}
+            and events.occurred_at >= {{ days_before('identities.as_of', 90) }}
     where events.event_name = 'coupon_applied'
     group by identities.as_of, identities.customer_id
 

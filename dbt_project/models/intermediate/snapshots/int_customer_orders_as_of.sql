@@ -11,6 +11,20 @@ with identities as (
 
 ),
 
+-- reckoned once per snapshot and ref, not once per order of it
+windows as (
+
+    select
+        identities.as_of,
+        identities.ref,
+        identities.customer_id,
+        {{ days_before('identities.as_of', 7) }} as since_7d,
+        {{ days_before('identities.as_of', 30) }} as since_30d,
+        {{ days_before('identities.as_of', 90) }} as since_90d
+    from identities
+
+),
+
 entries as (
 
     select * from {{ ref('int_order_entries') }}
@@ -26,23 +40,25 @@ placed as (
 known as (
 
     select
-        identities.as_of,
-        identities.customer_id,
+        windows.as_of,
+        windows.customer_id,
         entries.ordered_at,
         entries.is_order,
+        entries.is_on_weekend,
         entries.amount,
         entries.gross_revenue,
         entries.discount,
         entries.product_count,
         entries.category_count,
-        {{ within('entries.ordered_at', 'identities.as_of', 90) }} as is_in_90d,
-        {{ within('entries.ordered_at', 'identities.as_of', 30) }} as is_in_30d,
-        {{ within('entries.ordered_at', 'identities.as_of', 7) }} as is_in_7d,
-        extract(isodow from entries.ordered_at at time zone 'UTC') >= 6 as is_on_weekend,
-        ceil({{ days_between('entries.ordered_at', 'identities.as_of') }} / 7) as weeks_back
-    from identities
-    inner join entries
-        on identities.ref = entries.ref and identities.as_of > entries.known_at
+        entries.ordered_at >= windows.since_90d as is_in_90d,
+        entries.ordered_at >= windows.since_30d as is_in_30d,
+        entries.ordered_at >= windows.since_7d as is_in_7d,
+        case
+            when entries.ordered_at >= windows.since_90d
+                then ceil({{ days_between('entries.ordered_at', 'windows.as_of') }} / 7)::integer
+        end as weeks_back
+    from windows
+    inner join entries on windows.ref = entries.ref and windows.as_of > entries.known_at
 
 ),
 
@@ -66,7 +82,8 @@ totals as (
         sum(known.category_count) filter (where known.is_in_90d) as category_count_90d,
         count(*) filter (where known.is_order and known.is_in_90d and known.is_on_weekend)
             as weekend_order_count_90d,
-        bit_or(1 << known.weeks_back::integer) filter (where known.is_in_90d) as weeks_90d
+        -- one bit per week
+        bit_or(1 << known.weeks_back) as weeks_90d
     from known
     group by known.as_of, known.customer_id
 
@@ -79,18 +96,19 @@ newest_orders as (
         identities.customer_id,
         newest.order_id
     from identities
-    cross join lateral (
-        select
-            placed.order_id,
-            placed.ordered_at
-        from placed
-        where placed.ref = identities.ref and placed.ordered_at < identities.as_of
-        order by placed.ordered_at desc, placed.order_id collate "C" desc
-        limit 1
-    ) as newest
+    cross join
+        lateral (
+            select
+                placed.order_id,
+                placed.ordered_at
+            from placed
+            where placed.ref = identities.ref and placed.ordered_at < identities.as_of
+            order by placed.ordered_at desc, placed.order_id collate "C" desc
+            limit 1
+        ) as newest
     order by
-        identities.as_of,
-        identities.customer_id,
+        identities.as_of asc,
+        identities.customer_id asc,
         newest.ordered_at desc,
         newest.order_id collate "C" desc
 

@@ -24,12 +24,14 @@ days as (
         identities.as_of,
         identities.customer_id,
         order_days.ordered_on,
-        bool_or({{ within('order_days.last_ordered_at', 'identities.as_of', 365) }}) as is_in_365d,
         bool_or(
-            {{ within('order_days.last_ordered_at', 'identities.as_of', 90) }}
+            order_days.last_ordered_at >= {{ days_before('identities.as_of', 365) }}
+        ) as is_in_365d,
+        bool_or(
+            order_days.last_ordered_at >= {{ days_before('identities.as_of', 90) }}
         ) as is_in_90d,
         bool_or(
-            {{ within('order_days.last_ordered_at', 'identities.as_of', 30) }}
+            order_days.last_ordered_at >= {{ days_before('identities.as_of', 30) }}
         ) as is_in_30d
     from identities
     inner join order_days
@@ -66,8 +68,7 @@ rhythm as (
         avg(gapped.gap_days) as mean_gap_days,
         stddev_samp(gapped.gap_days) as std_gap_days,
         max(gapped.gap_days) as max_gap_days,
-        -- newest first
-        array_agg(gapped.gap_days order by gapped.ordered_on desc)
+        array_agg(gapped.gap_days order by gapped.ordered_on)
         filter (where gapped.gap_days is not null) as gaps_days
     from gapped
     group by gapped.as_of, gapped.customer_id

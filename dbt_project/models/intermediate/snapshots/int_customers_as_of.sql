@@ -46,10 +46,10 @@ newest_decisions as (
         decided.allows_profiling
     from decided
     order by
-        decided.as_of,
-        decided.customer_id,
+        decided.as_of asc,
+        decided.customer_id asc,
         decided.decided_at desc nulls last,
-        decided.allows_profiling
+        decided.allows_profiling asc
 
 ),
 

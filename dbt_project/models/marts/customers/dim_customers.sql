@@ -65,7 +65,7 @@ newest_decisions as (
         decisions.allows_profiling
     from identities
     inner join decisions on identities.ref = decisions.ref
-    order by identities.customer_id, decisions.decided_at desc, decisions.allows_profiling
+    order by identities.customer_id asc, decisions.decided_at desc, decisions.allows_profiling asc
 
 ),
 

@@ -72,10 +72,11 @@ features as (
         rhythm.mean_gap_days::double precision as mean_gap_days,
         rhythm.std_gap_days::double precision as std_gap_days,
         rhythm.max_gap_days::double precision as max_gap_days,
-        rhythm.gaps_days[1]::double precision as last_gap_days,
+        rhythm.gaps_days[cardinality(rhythm.gaps_days)]::double precision as last_gap_days,
         (
             select avg(gaps.days)
-            from unnest(rhythm.gaps_days[1:3]) as gaps (days)
+            from
+                unnest(rhythm.gaps_days[cardinality(rhythm.gaps_days) - 2:]) as gaps (days)
         )::double precision as mean_last_3_gaps_days,
         (orders.recency_days / rhythm.mean_gap_days)::double precision as recency_to_mean_gap,
         (orders.recency_days / rhythm.max_gap_days)::double precision as recency_to_max_gap,
@@ -91,7 +92,8 @@ features as (
         coalesce(activity.product_view_count_30d, 0)::double precision as product_view_count_30d,
         coalesce(activity.cart_add_count_7d, 0)::double precision as cart_add_count_7d,
         coalesce(activity.cart_add_count_30d, 0)::double precision as cart_add_count_30d,
-        coalesce(activity.cart_adds_since_last_order, 0)::double precision as cart_adds_since_last_order,
+        coalesce(activity.cart_adds_since_last_order, 0)::double precision
+            as cart_adds_since_last_order,
         {{ days_between('activity.last_browsed_at', 'customers.as_of') }}::double precision
             as days_since_last_browse
     from customers

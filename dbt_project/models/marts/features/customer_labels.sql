@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ forget_labels() }}",
+    pre_hook="{{ forget_scope('customer_id', 'int_label_scope') }}",
     indexes=[{'columns': ['customer_id']}],
 ) }}
 
@@ -9,12 +9,13 @@
 {% set windows = {'purchase': 7, 'churn': 30} %}
 with customers as (
 
-    select * from {{ ref('int_customers_as_of') }} as customers
-    where
-        customers.is_profilable
-        {% if is_incremental() %}
-        and {{ is_label_open('customers.as_of', 'customers.customer_id') }}
-        {% endif %}
+    select customers.*
+    from {{ ref('int_customers_as_of') }} as customers
+    {% if is_incremental() %}
+    inner join {{ ref('int_label_scope') }} as scope
+        on customers.as_of = scope.as_of and customers.customer_id = scope.customer_id
+    {% endif %}
+    where customers.is_profilable
 
 ),
 
@@ -42,22 +43,45 @@ snapshots as (
 
 ),
 
-{% for name, days in windows.items() %}
-{{ name }}_buyers as (
+-- the first order in the longer window tells of both
+next_orders as (
 
-    select distinct
+    select
         snapshots.as_of,
-        spans.customer_id
+        orders.ref,
+        min(orders.ordered_at) as ordered_at
     from snapshots
     inner join orders
         on
-            orders.ordered_at >= snapshots.as_of
-            and orders.ordered_at < snapshots.as_of + interval '{{ days * 24 }} hours'
+            snapshots.as_of <= orders.ordered_at
+            and {{ days_after('snapshots.as_of', 30) }} > orders.ordered_at
+    group by snapshots.as_of, orders.ref
+
+),
+
+{% for name, days in windows.items() %}
+{% set window_end = days_after('snapshots.as_of', days) %}
+{{ name }}_identities as (
+
+    select
+        snapshots.as_of,
+        spans.ref,
+        spans.customer_id
+    from snapshots
     inner join spans
-        on
-            orders.ref = spans.ref
-            and spans.known_after < snapshots.as_of + interval '{{ days * 24 }} hours'
-            and spans.known_until >= snapshots.as_of + interval '{{ days * 24 }} hours'
+        on {{ window_end }} > spans.known_after and {{ window_end }} <= spans.known_until
+
+),
+
+{{ name }}_buyers as (
+
+    select distinct
+        next_orders.as_of,
+        later.customer_id
+    from next_orders
+    inner join {{ name }}_identities as later
+        on next_orders.as_of = later.as_of and next_orders.ref = later.ref
+    where next_orders.ordered_at < {{ days_after('next_orders.as_of', days) }}
 
 ),
 
@@ -68,14 +92,11 @@ snapshots as (
         customers.customer_id,
         buyers.customer_id is not null as has_ordered
     from customers
-    inner join spans
-        on
-            customers.root_ref = spans.ref
-            and spans.known_after < customers.as_of + interval '{{ days * 24 }} hours'
-            and spans.known_until >= customers.as_of + interval '{{ days * 24 }} hours'
+    inner join {{ name }}_identities as later
+        on customers.as_of = later.as_of and customers.root_ref = later.ref
     left join {{ name }}_buyers as buyers
-        on customers.as_of = buyers.as_of and spans.customer_id = buyers.customer_id
-    where customers.as_of + interval '{{ days * 24 }} hours' <= {{ built_through() }}
+        on customers.as_of = buyers.as_of and later.customer_id = buyers.customer_id
+    where {{ days_after('customers.as_of', days) }} <= {{ built_through() }}
 
 ),
 

@@ -40,7 +40,9 @@ stays as (
         numbered.customer_id,
         numbered.segment,
         min(numbered.as_of) as entered_at,
-        case when count(*) = count(numbered.next_as_of) then max(numbered.next_as_of) end as left_at,
+        case
+            when count(*) = count(numbered.next_as_of) then max(numbered.next_as_of)
+        end as left_at,
         max(numbered.rule_version) as rule_version
     from numbered
     group by numbered.customer_id, numbered.segment, numbered.stay

@@ -1,0 +1,53 @@
+{{ config(
+    pre_hook="{{ forget_everything() }}",
+    indexes=[{'columns': ['as_of', 'customer_id'], 'unique': true}],
+) }}
+
+-- One row per snapshot and customer whose labels this run computes. A label may change until 30 days after
+-- its snapshot, by new events and by the mere passing of time.
+with scope as (
+
+    select * from {{ ref('int_snapshot_scope') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('int_customers_as_of') }}
+
+),
+
+touched as (
+
+    select * from {{ ref('int_touched_refs') }} as touched
+    where touched.build_id = {{ var('build_id') }}
+
+),
+
+label_scope as (
+
+    select
+        scope.as_of,
+        scope.customer_id
+    from scope
+    union
+    select
+        customers.as_of,
+        customers.customer_id
+    from customers
+    inner join touched
+        on
+            customers.customer_id = touched.customer_id
+            and {{ days_after('customers.as_of', 30) }} > touched.changed_from
+    union
+    select
+        customers.as_of,
+        customers.customer_id
+    from customers
+    where
+        {{ days_after('customers.as_of', 30) }} > {{ previously_built_through() }}
+        and {{ built_through() }} > {{ previously_built_through() }}
+
+)
+
+select * from label_scope

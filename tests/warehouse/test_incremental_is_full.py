@@ -1,0 +1,93 @@
+"""Law 2: whatever the order and lateness of arrival, the increments equal one full build.
+
+Law 3: a snapshot knows nothing later than its as_of.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from footfall.warehouse.build import build, build_snapshots
+from tests.conftest import set_environment
+from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
+from tests.warehouse.shop import marts, rows, start_over, store
+
+# A build takes seconds: few examples of many events, and no shrinking.
+RANDOM = settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+SEEDS = st.integers(0, 2**32)
+
+
+@pytest.fixture
+def shop(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch, unknown_consent="allow")
+
+
+@RANDOM
+@given(seed=SEEDS, early=st.sampled_from(SNAPSHOTS))
+def test_increments_equal_a_full_build_on_every_mart(shop, seed, early):
+    check_increments_equal_full(arrivals(Random(seed)), early)
+
+
+def check_increments_equal_full(events: Sequence[Arrival], early) -> None:
+    start_over()
+    for number, as_of in enumerate(AS_OFS):
+        store([arrival.envelope for arrival in events if arrival.load == number])
+        build(as_of)
+        build_snapshots([at for at in SNAPSHOTS if at <= as_of and at != early])
+    build(early)
+    increments = marts()
+    build(AS_OFS[-1], full_refresh=True)
+    full = marts()
+    assert {name: len(kept) for name, kept in increments.items()} == {
+        name: len(kept) for name, kept in full.items()
+    }
+    assert increments == full
+
+
+@RANDOM
+@given(seed=SEEDS)
+def test_a_snapshot_knows_nothing_later_than_its_as_of(shop, seed):
+    check_snapshot_knows_nothing_later(arrivals(Random(seed)))
+
+
+PROFILES = ("customer_rfm", "customer_features")
+
+
+def check_snapshot_knows_nothing_later(events: Sequence[Arrival]) -> None:
+    as_of = AS_OFS[0]
+    start_over()
+    store([arrival.envelope for arrival in events])
+    build(AS_OFS[-1])
+    build_snapshots([as_of])
+    hindsight = {name: _snapshot(name, as_of) for name in PROFILES}
+    start_over()
+    store(
+        [
+            arrival.envelope
+            for arrival in events
+            if arrival.envelope["timestamp"] < as_of.isoformat()
+        ]
+    )
+    build(as_of)
+    assert hindsight == {name: _snapshot(name, as_of) for name in PROFILES}
+    assert all(hindsight.values())
+
+
+def _snapshot(name: str, as_of) -> list[str]:
+    return [
+        row
+        for (row,) in rows(
+            f"select kept::text from analytics.{name} as kept where as_of = %s order by 1", as_of
+        )
+    ]
