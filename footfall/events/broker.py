@@ -1,5 +1,6 @@
 """Reach the Kafka brokers: clients that give up in time and say where nobody answered."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from footfall.errors import NotFound, ServerUnavailable
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 15  # with the time to connect, an absent server is named within 30 s
 NEW_TOPIC = {
-    "num_partitions": 3,
+    "num_partitions": 4,
     "replication_factor": -1,  # what the cluster holds to be safe
     # Retention acts on record time stamps: a replayed old year would be deleted at once.
     "configs": {"retention.ms": "-1"},
@@ -108,7 +109,21 @@ def partitions(client: KafkaConsumer, address: str, topic: str) -> list[int]:
     return sorted(found)
 
 
+def _check_listening(address: str) -> None:
+    """Raise at once where nobody listens: the Kafka client would try again until its time is up."""
+    reason = "no address is given"
+    for place in address.split(","):
+        host, _, port = place.strip().rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS):
+                return
+        except (OSError, ValueError) as error:
+            reason = str(error)
+    raise unavailable(address, reason)
+
+
 def _client(address: str) -> dict[str, object]:
+    _check_listening(address)
     return {
         "bootstrap_servers": address.split(","),
         "client_id": "footfall",

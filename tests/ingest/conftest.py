@@ -1,0 +1,43 @@
+"""A topic to send to, and a database to look into."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from footfall.events import broker
+from footfall.settings import settings
+
+Send = Callable[[Iterable[bytes | None]], None]
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def send(topic: str) -> Iterator[Send]:
+    """Send values to the test's topic, one after the other over its partitions, and wait."""
+    client = broker.producer(settings().kafka)
+
+    def send_all(values: Iterable[bytes | None]) -> None:
+        deliveries = [
+            client.send(topic, value=value, key=b"k", partition=number % 4)
+            for number, value in enumerate(values)
+        ]
+        client.flush()
+        for delivery in deliveries:
+            delivery.get()
+
+    yield send_all
+    client.close()
+
+
+@pytest.fixture
+def query(database: str) -> Iterator[Query]:
+    """Run a statement in the test's database and give its rows."""
+    with psycopg.connect(database, autocommit=True) as connection:
+
+        def run(statement: Any, *values: object) -> list[tuple[Any, ...]]:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
