@@ -135,9 +135,10 @@ def _ranked(evidence: Evidence) -> list[tuple[str, str, float]]:
 
 def _pictures(evidence: Evidence, named: Mapping[str, NDArray[np.float64]]) -> dict[str, str]:
     labels, names = evidence.holdout.labels, evidence.holdout.names
+    curves = {name: scores for name, scores in named.items() if np.ptp(scores) > 0}
     return {
-        "roc": plots.roc(labels, named),
-        "precision_recall": plots.precision_recall(labels, named),
+        "roc": plots.roc(labels, curves),
+        "precision_recall": plots.precision_recall(labels, curves),
         "reliability": plots.reliability(equal_count_bins(labels, evidence.probabilities)),
         "gains": plots.gains(labels, evidence.probabilities),
         "importance": plots.importance(evidence.shap_values, names),

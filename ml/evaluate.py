@@ -122,9 +122,15 @@ def expected_calibration_error(bins: list[Bin]) -> float:
 def lift(labels: NDArray[np.float64], probabilities: NDArray[np.float64], *, share: float) -> float:
     """Return the rate of positives among the highest ``share`` of rows, over the base rate.
 
+    Rows that tie at the edge count with their mean, so that a constant has a lift of 1.
+
     >>> lift(np.array([0.0, 0.0, 0.0, 1.0]), np.array([0.1, 0.2, 0.3, 0.4]), share=0.25)
     4.0
+    >>> lift(np.array([1.0, 0.0, 0.0, 0.0]), np.full(4, 0.25), share=0.25)
+    1.0
     """
     count = max(1, round(len(labels) * share))
-    top = np.argsort(-probabilities, kind="stable")[:count]
-    return float(labels[top].mean() / labels.mean())
+    edge = np.sort(probabilities)[-count]
+    above, tied = probabilities > edge, probabilities == edge
+    found = labels[above].sum() + (count - above.sum()) * labels[tied].mean()
+    return float(found / count / labels.mean())

@@ -120,7 +120,7 @@ def beeswarm(
     from matplotlib import pyplot
 
     pyplot.switch_backend("agg")
-    shap = _shap()
+    shap = import_shap()
     explained = shap.Explanation(
         shap_values, data=values, feature_names=[str(name) for name in names]
     )
@@ -140,7 +140,7 @@ def beeswarm(
     return picture
 
 
-def _shap() -> Any:
+def import_shap() -> Any:
     """Import it without the deprecation warnings that its own plots set off."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)

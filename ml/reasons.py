@@ -118,6 +118,8 @@ def _trend(values: Mapping[str, float]) -> str:
     pace = values.get("order_count_trend")
     if pace is None:
         return "no order in 90 days"
+    if not pace:
+        return "no order in 30 days, after orders in the 60 before"
     return f"orders of the last 30 days at {pace:.0%} of the pace of 90"
 
 

@@ -15,7 +15,7 @@ from ml.labels import Label
 
 SATURDAY = 5
 WEEK = timedelta(days=7)
-SNAPSHOTS = 30  # half a year of weeks: older behaviour says little about next month's
+SNAPSHOTS = 40  # weeks: nine months to learn from
 HISTORY = timedelta(days=90)  # the longest window that counts; before it every customer looks new
 VALIDATION = 4  # weeks: one alone would say how that week was
 MINIMUM_TRAIN = 3

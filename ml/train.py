@@ -13,6 +13,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.errors import TooFewRows
+from ml.explain import matrix_of
 
 MINIMUM_ROWS = 200
 MINIMUM_OF_A_CLASS = 20
@@ -104,7 +105,7 @@ def sha256(artefact: bytes) -> str:
 
 
 def _data(sample: Sample) -> xgb.DMatrix:
-    return xgb.DMatrix(sample.values, sample.labels, feature_names=list(sample.names))
+    return matrix_of(sample.values, sample.names, sample.labels)
 
 
 def _native(params: Params) -> dict[str, object]:

@@ -165,5 +165,5 @@ def _read(
         for block in copy:
             text.write(block)
     text.seek(0)
-    frame = pd.read_csv(text, dtype={"customer_id": "str", **types}, float_precision="round_trip")
+    frame = pd.read_csv(text, dtype={"customer_id": "str", **types})
     return frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True, format="ISO8601"))

@@ -1,0 +1,116 @@
+"""A challenger is trained from what was known, stored once, and never from unfit rows."""
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from footfall.errors import BadArgument, GateStopped, NotReady
+from footfall.modelling.models import list_models, model_report
+from footfall.modelling.training import train
+from ml.labels import CHURN
+from ml.split import WEEK
+from tests.ml.samples import SNAPSHOTS, snapshots
+from tests.modelling.shop import BUILT, CUSTOMERS, NOW
+
+
+def test_a_challenger_is_stored_with_its_artefact_hash_metrics_and_report(shop):
+    shop.fill()
+    steps = []
+    model = train("churn", now=NOW, on_progress=lambda done, total: steps.append((done, total)))
+    artefact, sha256, features, state, metrics, trained_at = shop.one(
+        "select artefact, sha256, features, state, metrics, trained_at from ml.models"
+    )
+    assert hashlib.sha256(artefact).hexdigest() == sha256 == model.sha256
+    assert model.model_id == f"churn-{BUILT:%Y%m%d}-{sha256[:8]}"
+    assert (state, trained_at, len(features)) == ("challenger", NOW, 35)
+    assert metrics["auc"] == model.metrics["auc"]
+    assert set(metrics["baselines"]) == {"base rate", "logistic regression on RFM"}
+    assert model.holdout == SNAPSHOTS[-1]
+    assert model.model_id in model_report(model.model_id)
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert model.model_id in model.line()
+
+
+def test_trained_twice_is_stored_once(shop):
+    shop.fill()
+    first = train("churn", now=NOW)
+    again = train("churn", now=NOW + timedelta(days=1))
+    assert again.model_id == first.model_id
+    (listed,) = list_models()
+    assert listed.trained_at == NOW
+
+
+def test_what_was_not_known_by_as_of_changes_nothing(shop):
+    shop.fill()
+    as_of = BUILT - WEEK
+    before = train("churn", as_of, now=NOW)
+    shop.connection.execute(
+        "update analytics.customer_labels set churned_within_30_days = not churned_within_30_days"
+        " where as_of > %s",
+        (as_of - CHURN.horizon,),
+    )
+    shop.connection.execute(
+        "update analytics.customer_features set order_count_90d = 0 where as_of > %s",
+        (as_of - CHURN.horizon,),
+    )
+    after = train("churn", as_of, now=NOW)
+    assert (after.sha256, after.metrics) == (before.sha256, before.metrics)
+
+
+def test_who_withdrew_since_is_not_learnt_from(shop):
+    shop.fill()
+    everyone = train("churn", now=NOW)
+    shop.connection.execute(
+        "update analytics.dim_customers set is_profilable = false"
+        " where customer_id in (select min(customer_id) from analytics.dim_customers)"
+    )
+    fewer = train("churn", now=NOW)
+    weeks = everyone.fitted_rows // CUSTOMERS
+    assert fewer.fitted_rows == everyone.fitted_rows - weeks
+    assert fewer.metrics["rows"] == CUSTOMERS - 1
+
+
+def test_rows_that_break_a_rule_stop_the_training(shop):
+    frame = snapshots(customers=CUSTOMERS)
+    frame.loc[5, "discount_share_90d"] = 7.0
+    shop.fill(frame)
+    with pytest.raises(GateStopped, match="discount_share_90d"):
+        train("churn", now=NOW)
+    assert list_models() == []
+
+
+def test_a_single_class_is_refused_in_one_line(shop):
+    shop.fill(snapshots(customers=CUSTOMERS).assign(label=0.0))
+    with pytest.raises(NotReady, match=r"churn cannot be trained: .* 0 positives") as refused:
+        train("churn", now=NOW)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_short_history_is_refused(shop):
+    shop.fill()
+    with pytest.raises(NotReady, match="weekly snapshots leave"):
+        train("churn", SNAPSHOTS[3], now=NOW)
+
+
+def test_an_instant_beyond_the_build_is_refused_with_the_remedy(shop):
+    shop.fill()
+    with pytest.raises(NotReady, match="footfall build --as-of"):
+        train("churn", BUILT + WEEK, now=NOW)
+
+
+def test_before_a_build_there_is_nothing_to_learn(database):
+    with pytest.raises(NotReady, match="footfall build"):
+        train("churn", now=NOW)
+
+
+def test_an_unknown_model_is_a_bad_argument(shop):
+    with pytest.raises(BadArgument, match="churn, purchase"):
+        train("fraud", now=NOW)
+
+
+def test_a_feature_the_warehouse_lacks_is_named(shop):
+    shop.fill()
+    shop.connection.execute("alter table analytics.customer_features drop column last_order_value")
+    with pytest.raises(NotReady, match="last_order_value"):
+        train("churn", now=NOW)
