@@ -81,7 +81,7 @@ def run_dbt(
 def _failure(exception: BaseException | None, results: Sequence[Any], log: Path) -> str:
     failed = [result for result in results if result.status in ("error", "fail", "runtime error")]
     if not failed:
-        reason = next(iter(str(exception).strip().splitlines()), "no reason given")
+        reason = " ".join(str(exception).split())
         return f"dbt failed: {reason}; read {log}"
     names = ", ".join(result.node.name for result in failed[:NAMES_IN_A_LINE])
     more = f" and {len(failed) - NAMES_IN_A_LINE} more" if len(failed) > NAMES_IN_A_LINE else ""

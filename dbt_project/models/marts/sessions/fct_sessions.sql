@@ -80,11 +80,11 @@ aggregated as (
         count(numbered.order_id) as order_count,
         coalesce(sum(numbered.paid), 0) as revenue,
         coalesce(
-            array_agg(
+            jsonb_agg(
                 distinct numbered.shop_session_id collate "C"
                 order by numbered.shop_session_id collate "C"
             ) filter (where numbered.shop_session_id is not null),
-            '{}'::text[]
+            '[]'::jsonb
         ) as shop_session_ids
     from numbered
     group by numbered.customer_id, numbered.session_number
