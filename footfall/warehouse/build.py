@@ -1,7 +1,7 @@
 """Build the warehouse: choose what a run of dbt takes in, run it, and note that it finished.
 
-Builds exclude each other: one waits for the other's lock. A build whose lock was lost is fenced out by
-the start of the next one: its transactions refuse to begin (``refuse_if_overtaken`` in dbt_project).
+Builds exclude each other: one waits for the other's lock. A build whose lock was lost is fenced out
+by the start of the next: its transactions refuse to begin (``refuse_if_overtaken`` in dbt_project).
 """
 
 import time
@@ -69,9 +69,10 @@ class _Plan:
 
 
 def build(as_of: datetime | None = None, *, full_refresh: bool = False) -> Build:
-    """Take in the loads that the gate cleared, and build every table up to the features of ``as_of``.
+    """Take in the loads that the gate cleared; build every table up to the features of ``as_of``.
 
-    An ``as_of`` earlier than what is built adds its snapshot and leaves sessions and orders where they are.
+    An ``as_of`` earlier than what is built adds its snapshot and leaves sessions and orders as they
+    are.
 
     Args:
         as_of: the snapshot to build; None for the first UTC midnight after the newest stored event.
@@ -129,7 +130,7 @@ def _alone() -> Iterator[None]:
 
 
 def _loads_to_take_in(connection: Connection[TupleRow]) -> list[int]:
-    """Return the loads that the gate cleared; what came in since it looked waits for the next build."""
+    """Return the loads that the gate cleared; what came in since it looked waits."""
     cleared = loads_cleared(connection)
     waiting = sorted(set(pending_loads(connection)) - set(cleared))
     if not waiting:
@@ -153,7 +154,7 @@ def _loads_to_take_in(connection: Connection[TupleRow]) -> list[int]:
 def _plan(
     connection: Connection[TupleRow], as_of: datetime, loads: Sequence[int], full_refresh: bool
 ) -> _Plan:
-    """Note a new build, its loads and its snapshot. What an unfinished one began, this one completes."""
+    """Note a new build, its loads and its snapshot. It completes what an unfinished one began."""
     _shut_out_older(connection)
     last, through, tried, tried_full = _state(connection)
     reached = as_of if full_refresh else max([as_of, *(at for at in (through, tried) if at)])
@@ -186,16 +187,17 @@ def _plan_snapshots(connection: Connection[TupleRow], as_ofs: Sequence[datetime]
 def _state(
     connection: Connection[TupleRow],
 ) -> tuple[int | None, datetime | None, datetime | None, bool]:
-    """Return the last finished build, what it reached, and what unfinished ones since tried to reach.
+    """Return the last finished build, what it reached, and what unfinished ones since tried to.
 
-    The fourth says whether one of these began to build everything anew: then tables are of two minds.
+    The fourth says whether one of these began to build everything anew: tables are of two minds.
     """
     row = connection.execute(
         "with last as ("
         "  select build_id, built_through from ops.builds where finished_at is not null"
         "  order by build_id desc limit 1)"
         " select (select build_id from last), (select built_through from last),"
-        " max(built_through) filter (where not full_refresh), coalesce(bool_or(full_refresh), false)"
+        " max(built_through) filter (where not full_refresh),"
+        " coalesce(bool_or(full_refresh), false)"
         " from ops.builds where build_id > coalesce((select build_id from last), 0)"
     ).fetchone()
     assert row is not None

@@ -1,6 +1,7 @@
 """Run dbt in this process, on the database ``footfall``, quietly."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,7 +51,6 @@ def run_dbt(
     Raises:
         BuildFailed: a node failed, or dbt itself; names nodes, first message and log.
     """
-    from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
     folder = settings().home / "dbt" / caller
@@ -62,11 +62,11 @@ def run_dbt(
         *("--no-use-colors", "--no-use-colors-file"),
     ]
     with _environment(settings().postgres):
-        # Parsed apart, without variables: with them, dbt would parse the project anew for each build.
-        outcome = dbtRunner().invoke(["parse", *options])
+        # Parsed apart, without variables: with them dbt would parse the project anew each time.
+        outcome = _invoke(["parse", *options])
         if outcome.success and isinstance(outcome.result, Manifest):
             command = [*arguments, *options, "--vars", json.dumps(dict(variables or {}))]
-            outcome = dbtRunner(manifest=outcome.result).invoke(command)
+            outcome = _invoke(command, outcome.result)
     results = list(getattr(outcome.result, "results", []))
     if not outcome.success:
         raise BuildFailed(_failure(outcome.exception, results, logs / "dbt.log"))
@@ -76,6 +76,19 @@ def run_dbt(
         tests=kinds.count("test") + kinds.count("unit_test"),
         target=target,
     )
+
+
+def _invoke(command: list[str], manifest: Any = None) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    try:
+        return dbtRunner(manifest=manifest).invoke(command)
+    finally:
+        # dbt leaves its log file open.
+        log = logging.getLogger("file_log")
+        for handler in list(log.handlers):
+            log.removeHandler(handler)
+            handler.close()
 
 
 def _failure(exception: BaseException | None, results: Sequence[Any], log: Path) -> str:

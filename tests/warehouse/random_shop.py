@@ -16,7 +16,18 @@ SNAPSHOTS = (
     midnight(5, 11),
     datetime(2024, 5, 11, 6, 30, tzinfo=UTC),
 )
-KINDS = ("look", "look", "order", "order", "order", "refund", "cancel", "alias", "identify", "coupon")
+KINDS = (
+    "look",
+    "look",
+    "order",
+    "order",
+    "order",
+    "refund",
+    "cancel",
+    "alias",
+    "identify",
+    "coupon",
+)
 AMOUNTS = (0, 3, 10, 12.34, 100)
 
 

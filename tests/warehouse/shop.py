@@ -1,4 +1,4 @@
-"""A small shop: Segment events, stored as ingest stores them and cleared as the gate clears them."""
+"""A small shop: Segment events, stored as by the loader and cleared as by the gate."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def event(
     traits: Mapping[str, Any] | None = None,
     **properties: Any,
 ) -> dict[str, Any]:
-    """Return a Segment event; a name of one lower-case word is a kind of call, such as ``alias``."""
+    """Return a Segment event; a name in lower case is a kind of call, such as ``alias``."""
     envelope = {
         "type": name if name.islower() else "track",
         "event": name,
@@ -60,13 +60,17 @@ def event(
     return {name: value for name, value in envelope.items() if value is not None}
 
 
-def order(message: str, order_id: str, *products: Mapping[str, Any], **details: Any) -> dict[str, Any]:
+def order(
+    message: str, order_id: str, *products: Mapping[str, Any], **details: Any
+) -> dict[str, Any]:
     """Return an order of these products; of one product for 10 when none is given."""
     lines = list(products) or [{"product_id": "p1", "quantity": 1, "price": 10}]
     return event("Order Completed", message=message, order_id=order_id, products=lines, **details)
 
 
-def refund(message: str, order_id: str, amount: float | None = None, **details: Any) -> dict[str, Any]:
+def refund(
+    message: str, order_id: str, amount: float | None = None, **details: Any
+) -> dict[str, Any]:
     """Return a refund of an order, of all of it when no amount is given."""
     return event("Order Refunded", message=message, order_id=order_id, total=amount, **details)
 
@@ -120,7 +124,9 @@ def rows(query: str, *parameters: object) -> list[tuple[Any, ...]]:
 def marts() -> dict[str, list[str]]:
     """Return every table that dbt built for others, row for row, in an order of its own."""
     return {
-        name: [row for (row,) in rows(f'select kept::text from analytics."{name}" as kept order by 1')]
+        name: [
+            row for (row,) in rows(f'select kept::text from analytics."{name}" as kept order by 1')
+        ]
         for name in sorted(tables_of("analytics"))
     }
 
