@@ -8,7 +8,7 @@ from airflow.sdk import dag
 
 from footfall_airflow.assets import PUBLICATION, SCORES
 from footfall_airflow.sensors import ScoreSetSensor
-from footfall_airflow.stages import EPOCH, now, stage
+from footfall_airflow.stages import ACTOR, EPOCH, now, stage
 
 
 @dag(
@@ -24,7 +24,7 @@ def publish_scores() -> None:
     def publish():
         from footfall.publish.publication import publish
 
-        return publish(now=now())
+        return publish(now=now(), actor=ACTOR)
 
     ScoreSetSensor(task_id="wait_for_score_set", timeout=60, soft_fail=True) >> publish()
 

@@ -8,7 +8,7 @@ with it.
 from airflow.sdk import Context, CronTriggerTimetable, dag
 
 from footfall_airflow.assets import MODELS
-from footfall_airflow.stages import AS_OF, EPOCH, MODEL_NAMES, as_of, now, stage
+from footfall_airflow.stages import ACTOR, AS_OF, EPOCH, MODEL_NAMES, as_of, now, stage
 
 
 @dag(
@@ -32,7 +32,7 @@ def train_models() -> None:
     def promote_if_better(trained: list[dict]):
         from footfall.path import promote_better
 
-        return promote_better([model["model_id"] for model in trained], now=now())
+        return promote_better([m["model_id"] for m in trained], now=now(), actor=ACTOR)
 
     promote_if_better(train.expand(name=MODEL_NAMES))
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from footfall.commands import events, models, privacy, publication, servers, warehouse
-from footfall.commands.console import AsJson, now, tell
+from footfall.commands.console import AsJson, actor, now, tell
 from footfall.errors import FootfallError
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def run(
     def say(stage: Stage) -> None:
         sys.stderr.write(f"{stage.name}: {stage.seconds:.1f} s\n")
 
-    done = run_until_published(now=now, on_stage=say)
+    done = run_until_published(now=now, actor=actor(), on_stage=say)
     tell(
         done,
         f"published version {done.publication.version}: {done.publication.records:,} records",

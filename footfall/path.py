@@ -113,11 +113,11 @@ def gate_features(as_of: datetime) -> Cleared:
     return _cleared(check_features(as_of), as_of=as_of)
 
 
-def promote_better(model_ids: Sequence[str], *, now: datetime) -> Promotions | None:
+def promote_better(model_ids: Sequence[str], *, now: datetime, actor: str) -> Promotions | None:
     """Promote the challengers that beat their champion; None when none does."""
     from footfall.modelling.promotion import promote_if_better
 
-    asked = {model_id: promote_if_better(model_id, now=now) for model_id in model_ids}
+    asked = {name: promote_if_better(name, now=now, actor=actor) for name in model_ids}
     promoted = tuple(model_id for model_id, answer in asked.items() if answer.promoted)
     reasons = {model_id: answer.reason for model_id, answer in asked.items()}
     return Promotions(promoted, reasons) if promoted else None
@@ -168,7 +168,7 @@ def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
     return score(instant, now=now)
 
 
-def gated_publish(*, now: datetime) -> "Publication":
+def gated_publish(*, now: datetime, actor: str) -> "Publication":
     """Publish the newest score set, once the gate has let it out.
 
     Raises:
@@ -183,16 +183,20 @@ def gated_publish(*, now: datetime) -> "Publication":
         newest = newest_score_set(connection)
     if newest and newest.verdict is None:
         gate_scores(newest.score_set)
-    return publish(now=now)
+    return publish(now=now, actor=actor)
 
 
 def run_until_published(
-    *, now: Callable[[], datetime], on_stage: Callable[[Stage], None] = lambda stage: None
+    *,
+    now: Callable[[], datetime],
+    actor: str,
+    on_stage: Callable[[Stage], None] = lambda stage: None,
 ) -> Run:
     """Go the whole path once: load what is new, build, train what has no champion, score, publish.
 
     Args:
         now: reads the wall clock.
+        actor: who does it, for the audit log.
         on_stage: is told of each stage that is over.
 
     Raises:
@@ -213,18 +217,18 @@ def run_until_published(
     timed("ingest", ingest_until_caught_up)
     built = timed("build", gated_build)
     for name in _without_champion():
-        timed(f"train {name}", partial(train_champion, name, now=now()))
+        timed(f"train {name}", partial(train_champion, name, now=now(), actor=actor))
     timed("score", lambda: gated_score(built.as_of, now=now()))
-    publication = timed("publish", lambda: gated_publish(now=now()))
+    publication = timed("publish", lambda: gated_publish(now=now(), actor=actor))
     return Run(tuple(stages), publication)
 
 
-def train_champion(name: str, *, now: datetime) -> "Promotion":
+def train_champion(name: str, *, now: datetime, actor: str) -> "Promotion":
     """Train a model and promote it."""
     from footfall.modelling.promotion import promote_if_better
     from footfall.modelling.training import train
 
-    return promote_if_better(train(name, now=now).model_id, now=now)
+    return promote_if_better(train(name, now=now).model_id, now=now, actor=actor)
 
 
 def _without_champion() -> list[str]:

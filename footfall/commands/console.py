@@ -1,5 +1,6 @@
 """What every subcommand shares: its options' types, one line or one JSON object, a progress bar."""
 
+import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,3 +87,8 @@ def check_window(since: datetime | None, until: datetime | None) -> None:
 def now() -> datetime:
     """The wall clock enters Footfall here, and nowhere below."""
     return datetime.now(UTC)
+
+
+def actor() -> str:
+    """Return who gives this command, for the audit log."""
+    return getpass.getuser()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from footfall.commands.console import AsJson, AsOf, now, progress, tell
+from footfall.commands.console import AsJson, AsOf, actor, now, progress, tell
 
 app = typer.Typer()
 
@@ -33,7 +33,7 @@ def promote(
     """Make a challenger the champion if it is better on the same holdout; exit 1 if not."""
     from footfall.modelling.promotion import promote as crown
 
-    promotion = crown(model, now=now())
+    promotion = crown(model, now=now(), actor=actor())
     tell(promotion, f"{model}: {promotion.reason}", as_json)
 
 

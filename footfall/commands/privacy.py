@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.console import AsJson, now, tell
+from footfall.commands.console import AsJson, actor, now, tell
 
 app = typer.Typer()
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
@@ -17,11 +17,9 @@ def erase(
     as_json: AsJson = False,
 ) -> None:
     """Erase a customer everywhere; a replay cannot bring them back."""
-    import getpass
-
     from footfall.privacy.erasure import erase as forget
 
-    done = forget(customer, actor=getpass.getuser(), now=now())
+    done = forget(customer, actor=actor(), now=now())
     rows = sum(done.rows_erased.values())
     tell(
         done, f"erased {done.customer_id}: {rows:,} rows and {done.redis_keys} Redis keys", as_json

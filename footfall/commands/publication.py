@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands.console import AsJson, now, tell
+from footfall.commands.console import AsJson, actor, now, tell
 
 app = typer.Typer()
 
@@ -14,7 +14,7 @@ def publish(as_json: AsJson = False) -> None:
     """Publish the newest complete score set to Redis, whole."""
     from footfall.path import gated_publish
 
-    done = gated_publish(now=now())
+    done = gated_publish(now=now(), actor=actor())
     tell(
         done,
         f"published version {done.version} (score set {done.score_set}): {done.records:,} records "
@@ -30,7 +30,7 @@ def publications(as_json: AsJson = False) -> None:
 
     from footfall.publish.publication import publications as listing
 
-    rows = listing()
+    rows = listing(now=now())
     lines = [
         f"{row.version} {row.state} set {row.score_set} {row.records or 0:,} records "
         f"{row.published_at.isoformat() if row.published_at else '-'}"
@@ -53,7 +53,7 @@ def rollback(
     """Point readers back at the previous publication."""
     from footfall.publish.publication import rollback as back
 
-    done = back(version, now=now())
+    done = back(version, now=now(), actor=actor())
     tell(done, f"live again: version {done.version} ({done.records:,} records)", as_json)
 
 

@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from footfall.errors import NotBetter, NotReady
 from footfall.modelling.models import fitted_until, holdout_as_of
-from footfall.warehouse import features, models
+from footfall.warehouse import audit, features, models
 from footfall.warehouse.build import build_snapshots
 from footfall.warehouse.connection import transaction
 from ml.errors import MlError
@@ -46,21 +46,21 @@ class Promotion:
     champion_metrics: Mapping[str, float]
 
 
-def promote(model_id: str, *, now: datetime) -> Promotion:
-    """Promote a model, or refuse.
+def promote(model_id: str, *, now: datetime, actor: str) -> Promotion:
+    """Promote a model, or refuse; ``actor`` stands in the audit log.
 
     Raises:
         NotFound: no model has this id.
         NotBetter: the champion is better, or cannot be compared with it; says why.
         NotReady: the holdout cannot be read.
     """
-    done = promote_if_better(model_id, now=now)
+    done = promote_if_better(model_id, now=now, actor=actor)
     if not done.promoted and done.champion != model_id:
         raise NotBetter(f"{model_id} stays challenger: {done.reason}; train a newer one")
     return done
 
 
-def promote_if_better(model_id: str, *, now: datetime) -> Promotion:
+def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
     """Promote the first model of its name, or one that beats the champion on the same holdout.
 
     Raises:
@@ -90,6 +90,18 @@ def promote_if_better(model_id: str, *, now: datetime) -> Promotion:
         decision, metrics, champion_metrics = _compare(connection, challenger, champion)
         if decision.promoted:
             models.crown(connection, challenger, now=now)
+            audit.append(
+                connection,
+                actor=actor,
+                act="promote",
+                subject=model_id,
+                detail={
+                    "sha256": challenger.sha256,
+                    "reason": decision.reason,
+                    "instead_of": champion.model_id if champion else None,
+                },
+                now=now,
+            )
     keeps = champion.model_id if champion else None
     return Promotion(
         model_id=model_id,

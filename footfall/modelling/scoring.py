@@ -19,6 +19,7 @@ from footfall.warehouse.scores import (
     begin_score_set,
     complete_score_set,
     copy_scores,
+    lock_score_sets,
 )
 from footfall.warehouse.verdicts import as_of_subject, latest_verdict, newest_features_as_of
 from ml.errors import MlError
@@ -72,6 +73,7 @@ def score(as_of: datetime | None = None, *, now: datetime) -> ScoreSet:
     started = time.monotonic()
     with connect() as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        lock_score_sets(connection)
         as_of = as_of or newest_features_as_of(connection)
         if as_of is None:
             raise NotReady("there are no features yet; run: footfall build")

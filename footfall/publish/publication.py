@@ -21,6 +21,7 @@ from footfall.errors import BadArgument, FootfallError, GateStopped, NotFound, N
 from footfall.publish.store import Flip, Record, Store, checksum, opened
 from footfall.settings import settings
 from footfall.storefront.record import Profile, encode
+from footfall.warehouse import audit
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
 
@@ -43,12 +44,13 @@ class Publication:
     seconds: float | None = None
 
 
-def publish(*, now: datetime) -> Publication:
+def publish(*, now: datetime, actor: str) -> Publication:
     """Publish the newest complete score set under a new version, and make it live.
 
     Args:
         now: the publishing clock; scores expire ``score_ttl_hours`` later, or sooner where
             ml.scores says so.
+        actor: who publishes, for the audit log.
 
     Raises:
         GateStopped: the scores gate stopped that set.
@@ -69,11 +71,11 @@ def publish(*, now: datetime) -> Publication:
         with _abandoned_on_error(connection, version):
             _write_whole(connection, store, version, chosen, now=now, expires_at=expires_at)
             flip = store.flip(version, epoch=epoch, expires_at=expires_at, at=now)
-        table.settle(connection, flip.version, epoch=flip.epoch, at=flip.at, now=now)
+        _settle(connection, flip, now=now, actor=actor, act="publish")
         return _publication(connection, version, started)
 
 
-def rollback(version: str | None = None, *, now: datetime) -> Publication:
+def rollback(version: str | None = None, *, now: datetime, actor: str) -> Publication:
     """Make an earlier publication live again, by default the one that was live before.
 
     Customers who may not be profiled any more are removed from it first.
@@ -93,7 +95,7 @@ def rollback(version: str | None = None, *, now: datetime) -> Publication:
         epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
         _withdraw_and_count(connection, store, target)
         flip = store.flip(target.version, epoch=epoch, expires_at=expires_at, at=now)
-        table.settle(connection, flip.version, epoch=flip.epoch, at=flip.at, now=now)
+        _settle(connection, flip, now=now, actor=actor, act="roll back")
         return _publication(connection, target.version, started)
 
 
@@ -128,6 +130,22 @@ def _expiry(connection: Connection[TupleRow], chosen: table.ScoreSetRow, now: da
             "run: footfall score"
         )
     return expires_at
+
+
+def _settle(
+    connection: Connection[TupleRow], flip: Flip, *, now: datetime, actor: str, act: str
+) -> None:
+    """Book a flip and who made it, both or neither."""
+    with connection.transaction():
+        table.settle(connection, flip.version, epoch=flip.epoch, at=flip.at, now=now)
+        audit.append(
+            connection,
+            actor=actor,
+            act=act,
+            subject=f"publication {flip.version}",
+            detail={"instead_of": flip.previous, "epoch": flip.epoch},
+            now=now,
+        )
 
 
 def _reconcile(connection: Connection[TupleRow], store: Store, now: datetime) -> Flip | None:

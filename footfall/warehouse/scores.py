@@ -35,6 +35,14 @@ class ScoreRow:
     expires_at: datetime
 
 
+def lock_score_sets(connection: Connection[TupleRow]) -> None:
+    """Wait for a running erasure, and keep later ones out until this transaction ends.
+
+    Call it before the transaction's first query, whose snapshot would not see that erasure.
+    """
+    connection.execute("lock table ml.score_sets in row exclusive mode")
+
+
 def begin_score_set(
     connection: Connection[TupleRow], as_of: datetime, model_ids: Sequence[str]
 ) -> int:

@@ -19,6 +19,7 @@ from footfall.errors import BadArgument, BuildFailed, GateStopped, NotReady
 from footfall.events.instants import parse_instant
 from footfall_airflow.assets import FEATURES
 
+ACTOR = "airflow"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MODEL_NAMES = ["purchase", "churn"]
 FINAL = (GateStopped, BadArgument, BuildFailed, NotReady)  # a second try would see the same

@@ -23,7 +23,7 @@ def published(shop: Shop, redis_url: str) -> Shop:
         ],
     )
     shop.score()
-    publish(now=NOW)
+    publish(now=NOW, actor="test")
     return shop
 
 

@@ -129,7 +129,7 @@ def test_only_a_set_newer_than_all_that_was_ever_live_is_waited_for(shop: Shop, 
     assert found() is None
     first = shop.score()
     assert found() == first
-    publish(now=NOW)
+    publish(now=NOW, actor="test")
     assert found() is None
 
     shop.score(as_of=AS_OF - WEEK)
@@ -140,6 +140,6 @@ def test_only_a_set_newer_than_all_that_was_ever_live_is_waited_for(shop: Shop, 
     shop.judge(second, "pass")
     assert found() == second
 
-    publish(now=NOW)
-    rollback(now=NOW)
+    publish(now=NOW, actor="test")
+    rollback(now=NOW, actor="test")
     assert found() is None

@@ -99,13 +99,13 @@ def test_readers_never_see_a_mixture_while_publications_and_rollbacks_go_on(
     shop: Shop, redis_url: str
 ):
     shop.score()
-    publish(now=NOW)
+    publish(now=NOW, actor="test")
     with readers(redis_url, read_one_and_many, count=3) as seen:
         for turn in range(12):
             shop.score()
-            publish(now=NOW)
+            publish(now=NOW, actor="test")
             if turn % 3 == 2:
-                rollback(now=NOW)
+                rollback(now=NOW, actor="test")
     marks = sum((mine.marks for mine in seen), Counter())
     assert sum(mine.mixed for mine in seen) == 0
     assert sum(mine.unknown for mine in seen) == 0
@@ -119,7 +119,7 @@ def test_a_publisher_killed_at_any_line_leaves_the_live_version_whole(
 ):
     """24 kills by seed: half anywhere, half among the lines after the last record was written."""
     shop.score()
-    lines = trace_lines(lambda: publish(now=NOW), lambda _: None)
+    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     draw = random.Random(20180102)
     points = [draw.randrange(1, lines) for _ in range(KILLS // 2)]
     points += [draw.randrange(lines - 150, lines) for _ in range(KILLS // 2)]
@@ -127,7 +127,7 @@ def test_a_publisher_killed_at_any_line_leaves_the_live_version_whole(
     for point in points:
         before = keys.get("ff:current")
         score_set = shop.score()
-        pid = child(lambda: publish(now=NOW), at_line=point, signal_=signal.SIGKILL)
+        pid = child(lambda: publish(now=NOW, actor="test"), at_line=point, signal_=signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
 
         after = keys.get("ff:current")
@@ -135,7 +135,7 @@ def test_a_publisher_killed_at_any_line_leaves_the_live_version_whole(
         assert after == before or shop.score_set_of(after) == score_set
         assert all(keys.ttl(key) > 0 for key in keys.scan_iter())
 
-        done = publish(now=NOW)
+        done = publish(now=NOW, actor="test")
         assert (done.score_set, done.state) == (score_set, "live")
         assert_whole(shop, storefront, done.version)
         states = Counter(shop.states().values())
@@ -153,19 +153,19 @@ def test_a_publication_that_was_live_but_not_booked_can_be_rolled_back_to(
     from footfall.warehouse import publications as table
 
     shop.score()
-    first = publish(now=NOW)
+    first = publish(now=NOW, actor="test")
     with monkeypatch.context() as patch:
         calls = iter([table.settle, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)])
         patch.setattr(table, "settle", lambda *args, **named: next(calls)(*args, **named))
-        pid = child(lambda: publish(now=NOW), at_line=0, signal_=signal.SIGKILL)
+        pid = child(lambda: publish(now=NOW, actor="test"), at_line=0, signal_=signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
     unbooked = keys.get("ff:current")
     assert shop.states() == {first.version: "live", unbooked: "building"}
 
-    assert rollback(now=NOW).version == first.version
+    assert rollback(now=NOW, actor="test").version == first.version
 
     assert shop.states() == {first.version: "live", unbooked: "previous"}
-    assert rollback(now=NOW).version == unbooked
+    assert rollback(now=NOW, actor="test").version == unbooked
 
 
 def test_of_two_racing_publishers_the_older_one_is_fenced_out(
@@ -173,15 +173,15 @@ def test_of_two_racing_publishers_the_older_one_is_fenced_out(
 ):
     """16 pauses by seed: one publisher stops anywhere, another overtakes it, the first goes on."""
     shop.score()
-    lines = trace_lines(lambda: publish(now=NOW), lambda _: None)
+    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     draw = random.Random(7)
     outcomes = Counter()
     for _ in range(PAUSES):
         shop.score()
         point = draw.randrange(1, lines)
-        pid = child(lambda: publish(now=NOW), at_line=point, signal_=signal.SIGSTOP)
+        pid = child(lambda: publish(now=NOW, actor="test"), at_line=point, signal_=signal.SIGSTOP)
         assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
-        overtaking = publish(now=NOW)
+        overtaking = publish(now=NOW, actor="test")
         os.kill(pid, signal.SIGCONT)
         outcome = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         outcomes[outcome] += 1
@@ -201,11 +201,11 @@ def test_of_two_racing_publishers_the_older_one_is_fenced_out(
 
 def test_a_rollback_fences_out_the_publisher_that_began_before_it(shop: Shop, keys: Redis):
     shop.score()
-    first = publish(now=NOW)
-    lines = trace_lines(lambda: publish(now=NOW), lambda _: None)
-    pid = child(lambda: publish(now=NOW), at_line=lines // 2, signal_=signal.SIGSTOP)
+    first = publish(now=NOW, actor="test")
+    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
+    pid = child(lambda: publish(now=NOW, actor="test"), at_line=lines // 2, signal_=signal.SIGSTOP)
     assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
-    assert rollback(now=NOW).version == first.version
+    assert rollback(now=NOW, actor="test").version == first.version
     os.kill(pid, signal.SIGCONT)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
     assert keys.get("ff:current") == first.version
@@ -217,7 +217,7 @@ def test_two_publishers_at_once_end_with_one_live_version(shop: Shop, keys: Redi
 
     def attempt() -> None:
         try:
-            outcomes.append(publish(now=NOW).version)
+            outcomes.append(publish(now=NOW, actor="test").version)
         except FootfallError as error:
             outcomes.append(type(error))
 
@@ -238,7 +238,7 @@ def test_two_publishers_at_once_end_with_one_live_version(shop: Shop, keys: Redi
 
 def test_an_expired_score_is_never_read_as_fresh(shop: Shop, storefront: Storefront):
     shop.score(as_of=AS_OF)
-    done = publish(now=NOW)
+    done = publish(now=NOW, actor="test")
     assert done.expires_at is not None
     last_moment = done.expires_at - timedelta(microseconds=1)
     assert storefront.get(customer(0), now=last_moment).is_known
