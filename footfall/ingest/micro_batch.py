@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from footfall.errors import FootfallError
 from footfall.events.decode import decode
-from footfall.ingest.reader import OutOfRange, Partition, Reader, Record
+from footfall.ingest.reader import OutOfRange, Partition, Reader, Record, open_reader
 from footfall.settings import settings
 from footfall.warehouse import loads
 from footfall.warehouse.loads import Load, Offset, Range, Read
@@ -93,11 +93,6 @@ def total(done: list[Load], seconds: float) -> Ingested:
     )
 
 
-def open_reader() -> Reader:
-    """Return a reader of FOOTFALL_TOPICS."""
-    return Reader(settings().kafka, settings().topic_list)
-
-
 def decode_record(record: Record, otherwise: datetime) -> Read:
     """Decode one record that was received at its time stamp, ``otherwise`` if it has none."""
     received_at = record.received_at or otherwise
@@ -108,7 +103,7 @@ def decode_record(record: Record, otherwise: datetime) -> Read:
 def _load_batches(*, most: int | None, accept_gap: bool) -> Iterator[Load]:
     """Yield each load once it is committed."""
     with (
-        open_reader() as reader,
+        open_reader(settings().kafka, settings().topic_list) as reader,
         loads.session() as connection,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as executor,
     ):

@@ -6,12 +6,12 @@ be the end of a batch that is not readable yet.
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
 from footfall.errors import FootfallError
@@ -48,40 +48,40 @@ class Record(msgspec.Struct, frozen=True):
     value: bytes | None
 
 
-class Reader:
-    """Reads some topics' partitions; use it in a ``with`` block.
+@contextmanager
+def open_reader(address: str, topics: list[str]) -> Iterator["Reader"]:
+    """Yield a reader of some topics' partitions.
 
     Raises:
-        ServerUnavailable: Kafka does not answer within 30 s; also from every method.
+        ServerUnavailable: Kafka does not answer within 30 s; also from the reader's methods.
         NotFound: a topic does not exist.
     """
+    cluster_id = broker.cluster_id(address)
+    with broker.answering(address):
+        client = broker.consumer(address, fetch_bytes=FETCH_BYTES)
+    try:
+        yield Reader(client, address, cluster_id, topics)
+    finally:
+        client.close(autocommit=False, timeout_ms=1000)
 
-    def __init__(self, address: str, topics: list[str]) -> None:
+
+class Reader:
+    """Reads some topics' partitions, each from the offset that ``seek`` gave it."""
+
+    def __init__(
+        self, client: KafkaConsumer, address: str, cluster_id: str, topics: list[str]
+    ) -> None:
         self.address = address
-        self.cluster_id = broker.cluster_id(address)
-        with broker.answering(address):
-            self._client = broker.consumer(address, fetch_bytes=FETCH_BYTES)
+        self.cluster_id = cluster_id
         self.partitions = [
             (topic, partition)
             for topic in sorted(set(topics))
-            for partition in broker.partitions(self._client, address, topic)
+            for partition in broker.partitions(client, address, topic)
         ]
+        self._client = client
         self._assigned = [TopicPartition(*partition) for partition in self.partitions]
         self._client.assign(self._assigned)
         self._next: dict[Partition, int] = {}
-
-    def __enter__(self) -> Self:
-        """Return the reader itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the connection."""
-        self._client.close(autocommit=False, timeout_ms=1000)
 
     def first_offsets(self) -> dict[Partition, int]:
         """Return the oldest offset that each partition still holds."""

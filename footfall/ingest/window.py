@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from footfall.errors import BadArgument
 from footfall.events.event import Event
-from footfall.ingest.micro_batch import Ingested, decode_record, open_reader, total
-from footfall.ingest.reader import Partition
+from footfall.ingest.micro_batch import Ingested, decode_record, total
+from footfall.ingest.reader import Partition, open_reader
 from footfall.settings import settings
 from footfall.warehouse import loads
 from footfall.warehouse.loads import Load, Range, Read
@@ -38,7 +38,10 @@ def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
         )
     started = time.monotonic()
     done: list[Load] = []
-    with open_reader() as reader, loads.session() as connection:
+    with (
+        open_reader(settings().kafka, settings().topic_list) as reader,
+        loads.session() as connection,
+    ):
         opened_at = loads.clock(connection)
         starts = reader.first_offsets()
         reader.seek(starts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from footfall.errors import ServerUnavailable
 from footfall.events import broker, producer
 from footfall.events.event import Message
-from footfall.ingest.reader import Reader
+from footfall.ingest.reader import open_reader
 from footfall.settings import settings
 
 
@@ -23,7 +23,7 @@ def let_the_broker_die() -> None:
 
 def read() -> None:
     """Read the topic, and then again from its beginning."""
-    with Reader(settings().kafka, settings().topic_list) as reader:
+    with open_reader(settings().kafka, settings().topic_list) as reader:
         beginning = reader.first_offsets()
         reader.seek(beginning)
         assert len(reader.read(most_records=9, most_bytes=10**6)) == 5
