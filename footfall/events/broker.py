@@ -1,5 +1,6 @@
 """Reach the Kafka brokers: clients that give up in time and say where nobody answered."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from footfall.errors import NotFound, ServerUnavailable
+
+# On a busy machine the client complains of each task of its own that takes 0.1 s.
+logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 15  # with the time to connect, an absent server is named within 30 s
