@@ -53,6 +53,17 @@ def models(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(
+    model: Annotated[str, typer.Argument(help="A model_id of `footfall models`.")],
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """Give a model's audit report, one HTML page."""
+    from footfall.modelling.models import model_report
+
+    _write(model_report(model), out)
+
+
+@app.command()
 def score(as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Score every customer with every champion, as one complete set."""
     from footfall.path import gated_score
@@ -88,6 +99,10 @@ def explain(
         text = msgspec.json.encode(explanation.as_dict()).decode()
     else:
         text = explanation.as_text()
+    _write(text, out)
+
+
+def _write(text: str, out: Path | None) -> None:
     if out:
         out.write_text(text)
         sys.stderr.write(f"wrote {out}\n")
