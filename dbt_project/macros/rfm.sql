@@ -11,13 +11,10 @@
     (
         select snapshots.as_of
         from {{ source('ops', 'snapshots') }} as snapshots
-        where
-            {{ erased_since_last_build() }}
-            or exists (
-                select 1
-                from {{ ref('int_snapshot_scope') }} as scope
-                where scope.as_of = snapshots.as_of
-            )
+        {% set scope = ref('int_snapshot_scope') -%}
+        {% if not var("is_anybody_erased") -%}
+        where exists (select 1 from {{ scope }} as scope where scope.as_of = snapshots.as_of)
+        {%- endif %}
     )
 {%- endmacro %}
 

@@ -51,19 +51,46 @@ class Build:
 
 
 @dataclass(frozen=True)
+class _State:
+    """What builds have left behind.
+
+    Attributes:
+        last_build_id: the last one that finished; 0 for none.
+        built_through: the instant that it reached; None for none.
+        tried_through: the latest instant that unfinished ones since then tried to reach.
+        tried_full_refresh: one of these began to build everything anew: tables are of two minds.
+        is_anybody_erased: a customer was erased since the last one that finished began.
+    """
+
+    last_build_id: int
+    built_through: datetime | None
+    tried_through: datetime | None
+    tried_full_refresh: bool
+    is_anybody_erased: bool
+
+    @property
+    def is_settled(self) -> bool:
+        return self.tried_through is None and not self.tried_full_refresh
+
+
+@dataclass(frozen=True)
 class _Plan:
     build_id: int
     as_of: datetime
     built_through: datetime
     loads: int
     full_refresh: bool
+    before: _State
 
     @property
     def variables(self) -> dict[str, object]:
+        before = self.before.built_through
         return {
             "build_id": self.build_id,
-            "as_of": self.as_of.isoformat(),
             "built_through": self.built_through.isoformat(),
+            "last_build_id": self.before.last_build_id,
+            "previously_built_through": before.isoformat() if before else "-infinity",
+            "is_anybody_erased": self.before.is_anybody_erased,
             "unknown_consent": settings().unknown_consent,
         }
 
@@ -93,7 +120,7 @@ def build(as_of: datetime | None = None, *, full_refresh: bool = False) -> Build
             ["build", *_EVERYTHING, *(["--full-refresh"] if plan.full_refresh else [])],
             plan.variables,
         )
-        _finish(plan)
+        _finish(plan.build_id, plan.built_through)
     return _built(plan, done, time.monotonic() - started)
 
 
@@ -113,7 +140,7 @@ def build_snapshots(as_ofs: Sequence[datetime]) -> int:
                 return 0
             plan = _plan_snapshots(connection, missing)
         run_dbt(["build", *_SNAPSHOTS], plan.variables)
-        _finish(plan)
+        _finish(plan.build_id, plan.built_through)
     return len(missing)
 
 
@@ -156,10 +183,11 @@ def _plan(
 ) -> _Plan:
     """Note a new build, its loads and its snapshot. It completes what an unfinished one began."""
     _shut_out_older(connection)
-    last, through, tried, tried_full = _state(connection)
-    reached = as_of if full_refresh else max([as_of, *(at for at in (through, tried) if at)])
-    whole = full_refresh or tried_full or last is None
-    plan = _start(connection, as_of, reached, len(loads), whole)
+    before = _state(connection)
+    reached = [at for at in (before.built_through, before.tried_through) if at]
+    built_through = as_of if full_refresh else max([as_of, *reached])
+    whole = full_refresh or before.tried_full_refresh or before.built_through is None
+    plan = _start(connection, as_of, built_through, len(loads), whole, before)
     connection.cursor().executemany(
         "insert into ops.build_loads (build_id, load_id) values (%s, %s)",
         [(plan.build_id, load_id) for load_id in loads],
@@ -170,38 +198,34 @@ def _plan(
 
 def _plan_snapshots(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> _Plan:
     _shut_out_older(connection)
-    last, through, tried, tried_full = _state(connection)
-    if last is None or through is None:
+    before = _state(connection)
+    newest, through = max(as_ofs), before.built_through
+    if through is None:
         raise NotReady("no build has finished yet; run: footfall build")
-    if tried is not None or tried_full:
+    if not before.is_settled:
         raise NotReady("the last build did not finish; run: footfall build")
-    if max(as_ofs) > through:
+    if newest > through:
         raise NotReady(
-            f"the warehouse is built through {through.isoformat()}, not yet "
-            f"{max(as_ofs).isoformat()}; run: footfall build --as-of {max(as_ofs).isoformat()}"
+            f"the warehouse is built through {through.isoformat()}, not yet {newest.isoformat()};"
+            f" run: footfall build --as-of {newest.isoformat()}"
         )
     _register(connection, as_ofs)
-    return _start(connection, max(as_ofs), through, 0, False)
+    return _start(connection, newest, through, 0, False, before)
 
 
-def _state(
-    connection: Connection[TupleRow],
-) -> tuple[int | None, datetime | None, datetime | None, bool]:
-    """Return the last finished build, what it reached, and what unfinished ones since tried to.
-
-    The fourth says whether one of these began to build everything anew: tables are of two minds.
-    """
+def _state(connection: Connection[TupleRow]) -> _State:
     row = connection.execute(
         "with last as ("
-        "  select build_id, built_through from ops.builds where finished_at is not null"
-        "  order by build_id desc limit 1)"
-        " select (select build_id from last), (select built_through from last),"
+        "  select build_id, built_through, started_at from ops.builds"
+        "  where finished_at is not null order by build_id desc limit 1)"
+        " select coalesce((select build_id from last), 0), (select built_through from last),"
         " max(built_through) filter (where not full_refresh),"
-        " coalesce(bool_or(full_refresh), false)"
+        " coalesce(bool_or(full_refresh), false),"
+        " exists (select from privacy.erasures, last where erased_at >= started_at)"
         " from ops.builds where build_id > coalesce((select build_id from last), 0)"
     ).fetchone()
     assert row is not None
-    return row[0], row[1], row[2], row[3]
+    return _State(*row)
 
 
 def _shut_out_older(connection: Connection[TupleRow]) -> None:
@@ -215,6 +239,7 @@ def _start(
     built_through: datetime,
     loads: int,
     full_refresh: bool,
+    before: _State,
 ) -> _Plan:
     row = connection.execute(
         "insert into ops.builds (as_of, built_through, full_refresh) values (%s, %s, %s)"
@@ -222,7 +247,7 @@ def _start(
         (as_of, built_through, full_refresh),
     ).fetchone()
     assert row is not None
-    return _Plan(row[0], as_of, built_through, loads, full_refresh)
+    return _Plan(row[0], as_of, built_through, loads, full_refresh, before)
 
 
 def _register(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> None:
@@ -244,20 +269,20 @@ def _missing_snapshots(
     return sorted(set(as_ofs) - built)
 
 
-def _finish(plan: _Plan) -> None:
-    """Note that the build finished; its loads are no longer pending, its snapshots are built."""
+def _finish(build_id: int, built_through: datetime) -> None:
+    """Note that a build finished; its loads are no longer pending, its snapshots are built."""
     with transaction() as connection:
         _shut_out_older(connection)
         finished = connection.execute(
             "update ops.builds set finished_at = clock_timestamp() where build_id = %(build_id)s"
             " and not exists (select from ops.builds where build_id > %(build_id)s)",
-            {"build_id": plan.build_id},
+            {"build_id": build_id},
         ).rowcount
         if not finished:
-            raise Fenced(f"build {plan.build_id} was overtaken by a newer one; it stays unfinished")
-        connection.execute("delete from ops.snapshots where as_of > %s", (plan.built_through,))
+            raise Fenced(f"build {build_id} was overtaken by a newer one; it stays unfinished")
+        connection.execute("delete from ops.snapshots where as_of > %s", (built_through,))
         connection.execute(
-            "update ops.snapshots set build_id = %s where build_id is null", (plan.build_id,)
+            "update ops.snapshots set build_id = %s where build_id is null", (build_id,)
         )
 
 

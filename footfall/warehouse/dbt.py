@@ -66,6 +66,7 @@ def run_dbt(
         outcome = _invoke(["parse", *options])
         if outcome.success and isinstance(outcome.result, Manifest):
             command = [*arguments, *options, "--vars", json.dumps(dict(variables or {}))]
+            command += ["--no-write-json"] if arguments[0] == "build" else []
             outcome = _invoke(command, outcome.result)
     results = list(getattr(outcome.result, "results", []))
     if not outcome.success:
@@ -99,6 +100,8 @@ def _failure(exception: BaseException | None, results: Sequence[Any], log: Path)
     names = ", ".join(result.node.name for result in failed[:NAMES_IN_A_LINE])
     more = f" and {len(failed) - NAMES_IN_A_LINE} more" if len(failed) > NAMES_IN_A_LINE else ""
     message = " ".join(str(failed[0].message).split())
+    if "on_schema_change" in message:
+        message = "its columns changed; build it anew with: footfall build --full-refresh"
     return f"dbt failed at {names}{more}: {message}; read {log}"
 
 

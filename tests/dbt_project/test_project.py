@@ -5,24 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from footfall.settings import ROOT
-from footfall.warehouse.build import build
 from footfall.warehouse.dbt import run_dbt
 from footfall.warehouse.docs import generate_docs
 from ml.features import NAMES
-from tests.warehouse.shop import event, midnight, order, rows, store
+from tests.warehouse.shop import midnight, rows
 
 PROJECT = ROOT / "dbt_project"
-
-
-@pytest.fixture
-def target(database: str) -> Path:
-    """Give dbt's folder after a build of a tiny shop."""
-    store([order("m1", "o1", user="1"), event("alias", message="m2", user="1", previous="d")])
-    build(midnight(3, 9))
-    return run_dbt(["parse", "--no-partial-parse", "--warn-error"], caller="test").target
 
 
 def manifest(target: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 
 from footfall.events.decode import decode
 from footfall.events.event import Event
+from footfall.warehouse import erasures
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.verdicts import Verdict, record_verdict
 
@@ -76,8 +77,11 @@ def refund(
 
 
 def store(events: Iterable[Mapping[str, Any]], *, verdict: str | None = "pass") -> int:
-    """Store one load, with what the gate says of it; return its id."""
-    decoded = [_decoded(envelope) for envelope in events]
+    """Store one load, with what the gate says of it; return its id. Of the erased, nothing."""
+    gone = {digest for (digest,) in rows("select ref_sha256 from privacy.erasures")}
+    decoded = [
+        one for one in map(_decoded, events) if erasures.sha256(one.customer_ref) not in gone
+    ]
     with transaction() as connection:
         load_id = _load(connection, len(decoded))
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
@@ -113,6 +117,17 @@ def judge(connection: Connection[TupleRow], load_id: int, verdict: Any) -> None:
             load_ids=(load_id,),
         ),
     )
+
+
+def erase(ref: str) -> None:
+    """Erase the customer of a ref from the warehouse."""
+    with transaction() as connection:
+        erasures.wait_for_writers(connection)
+        refs = erasures.linked(connection, {ref})
+        names = {erasures.customer_id(erasures.sha256(ref)) for ref in refs}
+        erasures.bury(connection, refs)
+        erasures.delete_built(connection, refs, names)
+        erasures.delete_events(connection, refs)
 
 
 def rows(query: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -236,9 +236,8 @@ def test_a_build_that_was_overtaken_writes_nothing():
     with pytest.raises(BuildFailed, match="build 1 was overtaken by a newer one"):
         run_dbt(["build", "--full-refresh", "--exclude-resource-type", "unit_test"], older)
     assert marts() == before
-    plan = building._Plan(1, midnight(3, 9), midnight(3, 9), 0, False)
     with pytest.raises(Fenced, match="build 1 was overtaken"):
-        building._finish(plan)
+        building._finish(1, midnight(3, 9))
 
 
 def until(condition: Callable[[], bool], attempts: int = 10_000) -> None:

@@ -4,6 +4,7 @@ Law 3: a snapshot knows nothing later than its as_of.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from footfall.warehouse.build import build, build_snapshots
 from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
-from tests.warehouse.shop import marts, rows, start_over, store
+from tests.warehouse.shop import erase, marts, rows, start_over, store
 
 # A build takes seconds: few examples of many events, and no shrinking.
 RANDOM = settings(
@@ -34,14 +35,18 @@ def shop(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @RANDOM
-@given(seed=SEEDS, early=st.sampled_from(SNAPSHOTS))
-def test_increments_equal_a_full_build_on_every_mart(shop, seed, early):
-    check_increments_equal_full(arrivals(Random(seed)), early)
+@given(seed=SEEDS, early=st.sampled_from(SNAPSHOTS), erased=st.sampled_from([None, "u:u3"]))
+def test_increments_equal_a_full_build_on_every_mart(shop, seed, early, erased):
+    check_increments_equal_full(arrivals(Random(seed)), early, erased)
 
 
-def check_increments_equal_full(events: Sequence[Arrival], early) -> None:
+def check_increments_equal_full(
+    events: Sequence[Arrival], early: datetime, erased: str | None
+) -> None:
     start_over()
     for number, as_of in enumerate(AS_OFS):
+        if erased and number == len(AS_OFS) - 1:
+            erase(erased)
         store([arrival.envelope for arrival in events if arrival.load == number])
         build(as_of)
         build_snapshots([at for at in SNAPSHOTS if at <= as_of and at != early])
@@ -84,7 +89,7 @@ def check_snapshot_knows_nothing_later(events: Sequence[Arrival]) -> None:
     assert all(hindsight.values())
 
 
-def _snapshot(name: str, as_of) -> list[str]:
+def _snapshot(name: str, as_of: datetime) -> list[str]:
     return [
         row
         for (row,) in rows(

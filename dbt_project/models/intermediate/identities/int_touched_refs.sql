@@ -8,6 +8,7 @@
 {% set events = ref('int_events_admitted') %}
 {% set links = ref('int_identity_links') %}
 {% set order_events = ref('int_order_events') %}
+{% set touched_orders = ref('int_touched_orders') %}
 {% if is_incremental() %}
 with recursive new_events as (
 
@@ -39,9 +40,11 @@ mentioned as (
     -- another customer's event may be about the same order: an earlier copy of it, or its refund
     select
         order_events.ref,
-        new_events.occurred_at as changed_from
-    from new_events
-    inner join {{ order_events }} as order_events on new_events.order_id = order_events.order_id
+        touched_orders.changed_from
+    from {{ touched_orders }} as touched_orders
+    inner join {{ order_events }} as order_events
+        on touched_orders.order_id = order_events.order_id
+    where {{ is_new('touched_orders') }}
     union all
     select
         links.child_ref as ref,
