@@ -68,6 +68,13 @@ def test_a_load_that_the_gate_stopped_is_not_built_on():
     assert rows("select * from ops.builds") == []
 
 
+def test_a_load_that_comes_in_unjudged_does_not_stop_another_instant():
+    store([event(message="m1", user="1")])
+    build()
+    store([event(message="m2", user="2", when=at(hours=1))], verdict=None)
+    assert build(midnight(2, 28)).loads == 0
+
+
 def test_what_comes_in_after_the_verdict_waits_for_the_next_build():
     store([event(message="m1", user="1")], verdict="warn")
     later = store([event(message="m2", user="2", when=at(hours=1))], verdict=None)
