@@ -54,6 +54,14 @@ class Cleared:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The features of one instant, and whether they had to be built."""
+
+    as_of: datetime
+    was_missing: bool
+
+
+@dataclass(frozen=True)
 class Promotions:
     """The models that became champions, and why the others did not."""
 
@@ -86,24 +94,15 @@ def gate_raw(as_of: datetime | None = None) -> Cleared:
     return Cleared("pass", 0, ())
 
 
-def build_past(as_of: datetime) -> "Build":
-    """Build the snapshot of an instant that the events have reached.
+def build_past(as_of: datetime) -> Snapshot:
+    """Build the snapshot of a past instant, if it is missing. Waits for no load, and takes none in.
 
     Raises:
-        NotReady: they have not reached it yet.
-        GateStopped: loads that wait are unfit.
+        NotReady: the warehouse is not built that far.
     """
-    from footfall.warehouse.as_of import newest_as_of
-    from footfall.warehouse.connection import transaction
+    from footfall.warehouse.build import build_snapshots
 
-    with transaction() as connection:
-        reached = newest_as_of(connection)
-    if reached < as_of:
-        raise NotReady(
-            f"events reach {reached.isoformat()}, not yet {as_of.isoformat()}; "
-            "a snapshot of it would miss what is still to come"
-        )
-    return gated_build(as_of)
+    return Snapshot(as_of, was_missing=bool(build_snapshots([as_of])))
 
 
 def gate_features(as_of: datetime) -> Cleared:

@@ -262,7 +262,7 @@ def _process(entry: Entry) -> Process:
 
 
 def _end(processes: Mapping[str, Entry]) -> None:
-    found = [one for entry in processes.values() for one in _session(entry)]
+    found = [one for entry in processes.values() for one in session(entry)]
     for act in (_terminate, _kill):
         for one in found:
             act(one)
@@ -284,12 +284,12 @@ def _quietly(act: Callable[[], None]) -> None:
         return
 
 
-def _session(entry: Entry) -> list[psutil.Process]:
+def session(entry: Entry) -> list[psutil.Process]:
     """Return the processes of a recorded session; none when its number has passed to a stranger."""
-    session = int(entry["session"])
-    if not session or psutil.pid_exists(session):
+    number = int(entry["session"])
+    if not number or psutil.pid_exists(number):
         return []
-    return [one for one in psutil.process_iter() if _session_of(one.pid) == session]
+    return [one for one in psutil.process_iter() if _session_of(one.pid) == number]
 
 
 def _session_of(pid: int) -> int | None:

@@ -19,6 +19,7 @@ from footfall.stack import airflow as stack_airflow
 from footfall.stack import servers as stack
 from footfall.stack.airflow_api import AirflowApi
 from footfall.stack.home import Home
+from footfall.stack.process import is_free
 from footfall.warehouse.connection import connect
 from footfall.warehouse.figures import figures
 
@@ -215,3 +216,18 @@ def test_what_a_gate_stops_goes_nowhere(
     assert not dags.made("build_warehouse")
     assert airflow.asset_events("score_customers") == scores_before
     assert [row.version for row in publications()] == [published["version"]]
+
+
+def test_only_the_owner_can_read_airflows_secrets(airflow: AirflowApi, test_home: Path) -> None:
+    for name in ("passwords.json", "jwt-secret"):
+        assert (test_home / "airflow" / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_stop_leaves_no_process_and_no_port(airflow: AirflowApi, test_home: Path) -> None:
+    entry = Home(test_home).read()["airflow"]
+    assert stack_airflow.status(entry)
+    stack_airflow.down(entry)
+    assert not stack_airflow.status(entry)
+    for process in entry["processes"].values():
+        assert stack_airflow.session(process) == []
+    assert is_free(entry["port"])
