@@ -13,8 +13,8 @@ AS_OFS = (midnight(4, 6), midnight(5, 4), midnight(6, 15))
 SNAPSHOTS = (
     midnight(3, 30),
     midnight(4, 20),
+    datetime(2024, 4, 20, 6, 30, tzinfo=UTC),
     midnight(5, 11),
-    datetime(2024, 5, 11, 6, 30, tzinfo=UTC),
 )
 KINDS = (
     "look",

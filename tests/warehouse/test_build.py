@@ -27,7 +27,7 @@ from tests.warehouse.shop import (
     store,
 )
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("shop")
 
 
 def numbers(query: str, *parameters: object) -> list[Any]:
