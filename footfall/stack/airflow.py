@@ -25,10 +25,11 @@ import psutil
 from footfall.errors import ServerUnavailable
 from footfall.settings import ROOT, Settings, settings
 from footfall.stack.home import Entry, Home
-from footfall.stack.process import Process, choose_port, complaint, require_port, start
+from footfall.stack.process import Process, choose_port, complaint, is_free, require_port, start
 
 USERS = {"admin": "admin", "viewer": "viewer"}  # name: role
 PORT = 18080
+PORTS_TO_TRY = 3
 HEALTHY_SECONDS = 180.0
 MIGRATE_SECONDS = 300.0
 STOP_SECONDS = 8.0
@@ -41,6 +42,10 @@ PROCESSES = {
     "scheduler": (("scheduler", "--skip-serve-logs"), "scheduler"),
     "triggerer": (("triggerer", "--skip-serve-logs"), "triggerer"),
 }
+
+
+class PortLost(ServerUnavailable):
+    """Another program took the port between its choice and the api-server's bind."""
 
 
 def up(record: Mapping[str, Any], chosen: Settings) -> Entry:
@@ -65,24 +70,37 @@ def up(record: Mapping[str, Any], chosen: Settings) -> Entry:
     if "api-server" not in running:
         _end(old)
         running = {}
-    port = int(entry["port"]) if running else _port(entry, chosen)
-    url = f"http://127.0.0.1:{port}"
-    entry = {
-        "url": url,
-        "port": port,
-        "username": "admin",
-        "password": passwords["admin"],
-        "processes": running,
-    }
-    env = environment(chosen, _database(record, chosen), url)
-    _migrate(folder, env, home.logs / "airflow-migrate.log")
+    database = _database(record, chosen)
+    _migrate(folder, environment(chosen, database, PORT), home.logs / "airflow-migrate.log")
+    for attempt in range(PORTS_TO_TRY):
+        port = int(entry["port"]) if running else _port(entry, chosen)
+        entry = {
+            "url": f"http://127.0.0.1:{port}",
+            "port": port,
+            "username": "admin",
+            "password": passwords["admin"],
+            "processes": running,
+        }
+        try:
+            _start_missing(entry, environment(chosen, database, port), home)
+            return entry
+        except PortLost:
+            _end(entry["processes"])
+            running = {}
+            if attempt == PORTS_TO_TRY - 1 or chosen.airflow_port:
+                raise
+    raise AssertionError("the last attempt returned or raised")
+
+
+def _start_missing(entry: Entry, env: Mapping[str, str], home: Home) -> None:
+    """Start the processes that do not run, the api-server first, and wait for each."""
+    running = entry["processes"]
     for wave in (("api-server", "dag-processor"), ("scheduler", "triggerer")):
         for name in wave:
             if name not in running:
                 running[name] = _start(name, env, home.logs)
                 home.note("airflow", entry)
         _wait(entry, wave)
-    return entry
 
 
 def down(entry: Entry) -> None:
@@ -96,8 +114,9 @@ def status(entry: Entry) -> bool:
     return all(_healthy(entry, name, health) for name in PROCESSES)
 
 
-def environment(chosen: Settings, database: str, url: str) -> dict[str, str]:
+def environment(chosen: Settings, database: str, port: int) -> dict[str, str]:
     """Return the environment of Airflow's processes, and so of every task."""
+    url = f"http://127.0.0.1:{port}"
     folder = chosen.home / "airflow"
     ambient = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     ours = chosen.model_dump(mode="json", exclude_none=True)
@@ -117,7 +136,7 @@ def environment(chosen: Settings, database: str, url: str) -> dict[str, str]:
         "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{tail}",
         "DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+psycopg_async://{tail}",
         "API__HOST": "127.0.0.1",
-        "API__PORT": url.rpartition(":")[2],
+        "API__PORT": str(port),
         "API__BASE_URL": url,
         "API__WORKERS": "1",
         "API__INSTANCE_NAME": "Footfall",
@@ -221,6 +240,8 @@ def _wait(entry: Entry, names: tuple[str, ...]) -> None:
         while not _healthy(entry, name, _health(entry)):
             log = Path(process["log"])
             if not _process(process).alive():
+                if name == "api-server" and not is_free(entry["port"]):
+                    raise PortLost(f"port {entry['port']} was taken while Airflow started ({log})")
                 raise ServerUnavailable(f"Airflow's {name} ended: {complaint(log)} ({log})")
             if time.monotonic() > deadline:
                 raise ServerUnavailable(
@@ -249,7 +270,7 @@ def _healthy(entry: Entry, name: str, health: Mapping[str, Mapping[str, str | No
     if not process or not found or not _process(process).alive():
         return False
     if part == "metadatabase":
-        return found["status"] == "healthy"
+        return found["status"] == "healthy" and _process(process).listens(entry["port"])
     beat = found[f"latest_{part}_heartbeat"]
     started = datetime.fromisoformat(process["started_at"])
     return (
@@ -305,7 +326,7 @@ def main() -> None:
     record = Home(chosen.home).read()
     if "airflow" not in record:
         sys.exit("Airflow does not run; start it with: footfall up --airflow")
-    env = environment(chosen, _database(record, chosen), record["airflow"]["url"])
+    env = environment(chosen, _database(record, chosen), record["airflow"]["port"])
     bin_folder = Path(sys.executable).parent
     lines = [f"export PATH={shlex.quote(str(bin_folder))}:$PATH"]
     for name, value in env.items():
