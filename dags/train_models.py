@@ -8,12 +8,11 @@ with it.
 from airflow.sdk import Context, CronTriggerTimetable, dag
 
 from footfall_airflow.assets import MODELS
-from footfall_airflow.stages import ACTOR, AS_OF, EPOCH, MODEL_NAMES, as_of, now, stage
+from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
 
 
 @dag(
     schedule=CronTriggerTimetable("0 6 * * 6", timezone="UTC"),
-    start_date=EPOCH,
     catchup=False,
     max_active_runs=1,
     description=__doc__.partition(".")[0],
@@ -22,7 +21,7 @@ from footfall_airflow.stages import ACTOR, AS_OF, EPOCH, MODEL_NAMES, as_of, now
     params=AS_OF,
 )
 def train_models() -> None:
-    @stage()
+    @stage(max_active_tis_per_dagrun=1)  # each uses every core
     def train(name: str, **context: Context):
         from footfall.modelling.training import train
 

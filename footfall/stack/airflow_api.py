@@ -11,6 +11,7 @@ import httpx
 from footfall.errors import FootfallError, NotFound, ServerUnavailable
 
 POLL_SECONDS = 0.5
+RETRIES = 20
 OVER = frozenset({"success", "failed"})
 T = TypeVar("T")
 
@@ -181,6 +182,12 @@ class AirflowApi:
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:
             answer = self._http.request(method, path, **options)
+            for _ in range(RETRIES if method == "GET" else 0):
+                # Asked of an event whose run is still queued, Airflow 3.3 answers 500.
+                if not answer.is_server_error:
+                    break
+                time.sleep(POLL_SECONDS)
+                answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise ServerUnavailable(f"Airflow at {self.url} does not answer ({error})") from None
         if answer.status_code == httpx.codes.NOT_FOUND:
