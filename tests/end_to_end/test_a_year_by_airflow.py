@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from footfall.demo import DAGS, Dags
+from footfall.modelling.models import list_models
 from footfall.settings import settings
 from footfall.stack import airflow as stack_airflow
 from footfall.stack import servers as stack
@@ -22,6 +24,7 @@ from footfall.stack.home import Home
 from footfall.stack.process import is_free
 from footfall.warehouse.connection import connect
 from footfall.warehouse.figures import figures
+from tests.test_docs import PAGES, commands, words
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1500)]
 
@@ -29,6 +32,9 @@ LAST_WEEK = datetime(2017, 12, 2, tzinfo=UTC)
 EIGHT_WEEKS = [LAST_WEEK - timedelta(weeks=weeks) for weeks in reversed(range(8))]
 WEEK = timedelta(weeks=1)
 LIMIT_SECONDS = 600
+LOOKING = {"lookup", "explain", "models", "publications", "report", "status", "audit"}
+MENTIONED = (["lookup"], ["explain"], ["report"])  # without what they need
+MODEL_ID = re.compile(r"(churn|purchase)-[0-9]{8}-[0-9a-f]{8}").fullmatch
 BUILD_SNAPSHOTS = """
 import sys
 from datetime import datetime
@@ -181,6 +187,28 @@ def test_a_backfilled_week_is_scored_and_never_published(
         assert scored == (1,)
         assert newest_unpublished(connection) is None
     assert [row.version for row in publications()] == [published["version"]]
+
+
+def test_the_commands_of_the_pages_that_only_look_work_as_written(
+    published: dict[str, Any], tmp_path: Path
+) -> None:
+    champion = {model.name: model.model_id for model in list_models() if model.state == "champion"}
+    lines = {line for page in PAGES for line in commands(page)}
+    asked = [found for line in sorted(lines) if (found := words(line, "footfall"))]
+    looking = [found for found in asked if found[0] in LOOKING and found not in MENTIONED]
+    assert {found[0] for found in looking} == LOOKING
+    for found in looking:
+        named = [champion[word.partition("-")[0]] if MODEL_ID(word) else word for word in found]
+        done = subprocess.run(
+            [Path(sys.executable).parent / "footfall", *named],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (named, done.stderr)
+        assert done.stdout or any(tmp_path.iterdir()), named
 
 
 def test_what_a_gate_stops_goes_nowhere(
