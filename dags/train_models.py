@@ -5,6 +5,8 @@ A challenger becomes champion only when it is better on the same holdout; the au
 with it.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import Context, CronTriggerTimetable, dag
 
 from footfall_airflow.assets import MODELS
@@ -12,7 +14,7 @@ from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 6 * * 6", timezone="UTC"),
+    schedule=CronTriggerTimetable("0 6 * * 6", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     description=__doc__.partition(".")[0],
