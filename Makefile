@@ -42,7 +42,7 @@ check: setup
 	$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 demo: setup
 	$(BIN)/python -m footfall.demo
