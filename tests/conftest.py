@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -17,6 +18,12 @@ from footfall.settings import Settings, settings
 from footfall.stack import servers as stack
 from footfall.stack.servers import Status
 from footfall.warehouse.migrate import migrate
+
+# How long an example takes says how busy the machine is, not whether a law holds.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 TEMPLATE = "footfall_template"
 PARTITIONS = 4
