@@ -5,6 +5,7 @@ success. Therefore a result counts only when the frame has rows, when the rule's
 back without an exception, and when the rule saw at least one value; what is missing means stop.
 """
 
+import logging
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -166,8 +167,9 @@ def _exception(info: dict[str, Any]) -> str | None:
 
 
 def _great_expectations() -> Any:
-    """Import it without the deprecation warnings of the libraries that it imports itself."""
+    """Import it without its libraries' deprecation warnings, and keep its small talk from logs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return great_expectations

@@ -79,3 +79,9 @@ def test_evaluating_prints_nothing() -> None:
         evaluate(FRAME, Suite("a suite", (between("amount", 0, 9),)))
 
     assert (out.getvalue(), err.getvalue()) == ("", "")
+
+
+def test_evaluating_logs_no_small_talk(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    evaluate(FRAME, Suite("a suite", (not_null("name"),)))
+    assert [record for record in caplog.records if record.name.startswith("great_exp")] == []
