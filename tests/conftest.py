@@ -12,18 +12,13 @@ from urllib.parse import urlsplit
 import hypothesis
 import psycopg
 import pytest
+from hypothesis import strategies
 from psycopg import sql
 
 from footfall.settings import Settings, settings
 from footfall.stack import servers as stack
 from footfall.stack.servers import Status
 from footfall.warehouse.migrate import migrate
-
-# How long an example takes says how busy the machine is, not whether a law holds.
-hypothesis.settings.register_profile(
-    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("busy machine")
 
 TEMPLATE = "footfall_template"
 PARTITIONS = 4
@@ -38,6 +33,23 @@ def set_environment(patch: pytest.MonkeyPatch, **values: object) -> None:
     for name, value in values.items():
         patch.setenv(f"FOOTFALL_{name.upper()}", str(value))
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unicode_tables() -> None:
+    """Have Hypothesis build its tables of characters, once per machine, before a property is timed.
+
+    On a new clone that takes seconds, and the first property that draws text would pay for it.
+    """
+
+    @hypothesis.settings(
+        max_examples=1, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    @hypothesis.given(strategies.text())
+    def draw(text: str) -> None:
+        assert isinstance(text, str)
+
+    draw()
 
 
 @pytest.fixture(scope="session", autouse=True)
