@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     kafka_port: int | None = None
     airflow_port: int | None = None
     topics: str = "shop.events"
+    catalog_topic: str = "shop.catalog"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
     batch_records: int = 50_000

@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -124,6 +125,21 @@ def _check_listening(address: str) -> None:
         except (OSError, ValueError) as error:
             reason = str(error)
     raise unavailable(address, reason)
+
+
+def bulk_client(address: str) -> dict[str, Any]:
+    """Return the settings with which confluent-kafka reaches the broker: for bulk reads and writes.
+
+    Raises:
+        ServerUnavailable: nobody listens there.
+    """
+    _check_listening(address)
+    return {
+        "bootstrap.servers": address,
+        "client.id": "footfall",
+        "allow.auto.create.topics": False,
+        "enable.metrics.push": False,
+    }
 
 
 def _client(address: str) -> dict[str, object]:

@@ -33,11 +33,12 @@ class Reason(StrEnum):
     ERASED = "erased"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One valid event, as the table ``raw.events`` keeps it.
 
     ``allows_profiling`` is what this one event says of consent; None when it says nothing.
-    ``payload`` is the record's value, byte for byte; Postgres accepts it as jsonb.
+    ``payload`` is the record's value, byte for byte; Postgres accepts it as jsonb. ``mapped`` is the
+    same event in the native dialect, as JSON, where the payload is in another; None where it is not.
     """
 
     message_id: str
@@ -51,6 +52,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     mapping_version: int
     allows_profiling: bool | None
     payload: bytes
+    mapped: bytes | None = None
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +72,11 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True):
 class Message(NamedTuple):
     """One record that a source wants sent: key and value as bytes.
 
-    ``occurred_at`` is None where the value tells no time.
+    ``occurred_at`` is None where the value tells no time. A ``catalog`` message is a fact about a
+    product (its value None: a tombstone) and goes to the topic of FOOTFALL_CATALOG_TOPIC.
     """
 
     key: bytes | None
-    value: bytes
+    value: bytes | None
     occurred_at: datetime | None
+    catalog: bool = False

@@ -226,6 +226,7 @@ _EVENT_COLUMNS = {
     "mapping_version": "int4",
     "allows_profiling": "bool",
     "payload": "jsonb",
+    "mapped": "jsonb",
 }
 _REJECT_COLUMNS = {
     "kafka_topic": "text",
@@ -258,6 +259,7 @@ def _copy_events(connection: Connection[TupleRow], reads: Sequence[Read]) -> Non
             event.mapping_version,
             event.allows_profiling,
             JSONB_VERSION + event.payload,
+            None if event.mapped is None else JSONB_VERSION + event.mapped,
         )
         for read in reads
         if isinstance(event := read.result, Event)
