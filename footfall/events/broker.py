@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,12 @@ NEW_TOPIC = {
     "replication_factor": -1,  # what the cluster holds to be safe
     # Retention acts on record time stamps: a replayed old year would be deleted at once.
     "configs": {"retention.ms": "-1"},
+}
+# Of a product only its newest fact is needed; one partition keeps the facts in one order.
+COMPACTED_TOPIC = {
+    "num_partitions": 1,
+    "replication_factor": -1,
+    "configs": {"cleanup.policy": "compact"},
 }
 
 
@@ -55,13 +61,13 @@ def cluster_id(address: str) -> str:
             admin.close()
 
 
-def ensure_topic(address: str, topic: str) -> None:
-    """Create the topic, keeping its records for ever, unless it is there."""
+def ensure_topic(address: str, topic: str, new: Mapping[str, Any] = NEW_TOPIC) -> None:
+    """Create the topic unless it is there; by default one that keeps its records for ever."""
     with answering(address):
         admin = KafkaAdminClient(**_client(address))
         try:
             if topic not in admin.list_topics():
-                admin.create_topics({topic: NEW_TOPIC}, wait_for_metadata=True)
+                admin.create_topics({topic: dict(new)}, wait_for_metadata=True)
         except TopicAlreadyExistsError:
             return  # another producer was first
         finally:

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
-from footfall.errors import BadArgument
+from footfall.errors import BadArgument, ServerUnavailable
 from footfall.events import broker
-from footfall.events.producer import replay
+from footfall.events.event import Message
+from footfall.events.producer import replay, send
 from footfall.events.sources import open_source
 from footfall.settings import settings
-from tests.events.envelopes import encode, envelope, order
+from tests.conftest import set_environment
+from tests.events.envelopes import NOON, encode, envelope, order
 
 
 def records(topic: str, count: int) -> Iterator[Any]:
@@ -61,6 +64,29 @@ def test_a_file_is_sent_byte_for_byte_to_a_topic_that_is_made_for_it(
 
 def test_a_rate_holds_records_back(topic: str) -> None:
     assert replay("complete-journey", limit=10, rate=50).seconds >= 9 / 50
+
+
+def test_product_facts_go_to_the_compacted_topic_of_the_catalog(
+    topic: str, kafka_admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = f"{topic}.catalog"
+    set_environment(monkeypatch, catalog_topic=catalog)
+    fact = Message(b"p1", b'{"product_id":"p1"}', NOON, catalog=True)
+    event = Message(b"ann", encode(order()), NOON)
+    sent = send([fact, event, fact._replace(value=None)])
+    assert (sent.records, sent.topic) == (1, topic)
+    assert (sent.catalog_records, sent.catalog_topic) == (2, catalog)
+    assert [record.value for record in records(catalog, 2)] == [fact.value, None]
+    assert [record.value for record in records(topic, 1)] == [event.value]
+    described = kafka_admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, catalog)])
+    assert "'compact'" in str(described)
+
+
+def test_a_record_that_kafka_refuses_is_counted_and_the_others_are_sent(topic: str) -> None:
+    large, event = Message(b"ann", b"x" * 2_000_000, None), Message(b"ann", b"{}", None)
+    with pytest.raises(ServerUnavailable, match=r"\(1 of 3 records .* max\.message\.bytes"):
+        send([event, event, large, event])
+    assert len(list(records(topic, 2))) == 2
 
 
 def test_nothing_to_send_is_not_an_error(topic: str) -> None:
