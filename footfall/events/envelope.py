@@ -1,16 +1,14 @@
-"""The Segment Spec v2 envelope: its fields, whom it is about, when it happened."""
+"""The Segment Spec v2 envelope: its fields, and whom it is about."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from footfall.events.instants import occurred_at
-
 MAX_ID = 255
 MAX_NAME = 255
 MAX_AMOUNT = 1e12
+PURPOSES = ("Analytics", "Personalization")
 
 # An id may be sent as a number, an amount as text; "" is like null. The warehouse can cast what
 # passes.
@@ -21,8 +19,11 @@ Amount = (
     | None
 )
 
+# The structs are made by the hundred thousand and hold no cycles: the garbage collector need not
+# know of them. A field that nothing here looks into is not parsed.
 
-class Line(msgspec.Struct):
+
+class Line(msgspec.Struct, gc=False):
     """A product of an order, cart or list."""
 
     price: Amount = None
@@ -31,7 +32,7 @@ class Line(msgspec.Struct):
     manufacturer_coupon: Amount = None
 
 
-class Properties(Line):
+class Properties(Line, gc=False):
     """What an event says about an order, or about the one product that it is about."""
 
     order_id: Id = None
@@ -42,10 +43,41 @@ class Properties(Line):
     products: list[Line] | None = None
 
 
-class Envelope(msgspec.Struct, rename="camel"):
-    """The fields that decide whether a value is an event."""
+class Preferences(msgspec.Struct, gc=False):
+    """Segment's answers to the two purposes that profiling needs."""
 
-    type: str
+    Analytics: bool | None = None
+    Personalization: bool | None = None
+
+
+class Consent(msgspec.Struct, gc=False):
+    """Segment's consent object."""
+
+    categoryPreferences: Preferences | None = None
+
+
+class Management(msgspec.Struct, gc=False):
+    """RudderStack's consent object."""
+
+    allowedConsentIds: list[str] | None = None
+    deniedConsentIds: list[str] | None = None
+
+
+class Context(msgspec.Struct, gc=False):
+    """What the sender says around an event: here, of consent."""
+
+    consent: Consent | None = None
+    consentManagement: Management | None = None
+
+
+class AnyObject(msgspec.Struct, gc=False):
+    """Any JSON object."""
+
+
+class Envelope(msgspec.Struct, rename="camel", gc=False):
+    """The fields that decide whether a value is an event; without a type it is in no native one."""
+
+    type: str | None = None
     event: str | None = None
     message_id: Id = None
     user_id: Id = None
@@ -55,12 +87,19 @@ class Envelope(msgspec.Struct, rename="camel"):
     received_at: str | None = None
     sent_at: str | None = None
     original_timestamp: str | None = None
-    context: dict[str, Any] | None = None
+    context: AnyObject | None = None
     properties: Properties | None = None
-    traits: dict[str, Any] | None = None
+    traits: AnyObject | None = None
+
+
+class PlainEnvelope(Envelope, rename="camel", gc=False):
+    """An envelope that says of consent, if anything, what its sender's documentation says."""
+
+    context: Context | None = None
 
 
 read_envelope = msgspec.json.Decoder(Envelope).decode
+read_plain_envelope = msgspec.json.Decoder(PlainEnvelope).decode
 
 
 def text_id(value: Id) -> str | None:
@@ -104,19 +143,43 @@ def sent_ref(parsed: Any) -> str | None:
         return None
 
 
-def sender_and_time(value: bytes) -> tuple[bytes | None, datetime | None]:
-    """Return the Kafka key (userId, else anonymousId) and the time of a value; None: unreadable."""
-    try:
-        parsed = msgspec.json.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None, None
-    if not isinstance(parsed, dict):
-        return None, None
-    ref = sent_ref(parsed)
-    names = ("timestamp", "receivedAt", "sentAt", "originalTimestamp")
-    stamps = [text if isinstance(text := parsed.get(name), str) else None for name in names]
-    try:
-        at = occurred_at(*stamps)
-    except ValueError:
-        at = None
-    return (ref[2:].encode() if ref else None), at
+def plain_consent(context: Context | None) -> bool | None:
+    """Return what ``stated_consent`` returns, of a context that was read as ``Context``."""
+    if context is None:
+        return None
+    if context.consent is not None and (preferences := context.consent.categoryPreferences):
+        return _both(preferences.Analytics, preferences.Personalization)
+    if context.consentManagement is None:
+        return None
+    return stated_consent({"consentManagement": msgspec.to_builtins(context.consentManagement)})
+
+
+def stated_consent(context: Any) -> bool | None:
+    """Return what Segment's or RudderStack's consent object says of profiling, None if nothing."""
+    consent, management = _object(context, "consent"), _object(context, "consentManagement")
+    preferences = _object(consent, "categoryPreferences")
+    if preferences is not None:
+        return _both(*(preferences.get(purpose) for purpose in PURPOSES))
+    if management is not None:
+        return _both(*(_managed(management, purpose) for purpose in PURPOSES))
+    return None
+
+
+def _both(analytics: Any, personalization: Any) -> bool | None:
+    """Profiling needs consent to both purposes; one refusal is enough to refuse."""
+    if analytics is True and personalization is True:
+        return True
+    return False if analytics is False or personalization is False else None
+
+
+def _object(parent: Any, name: str) -> dict[str, Any] | None:
+    value = parent.get(name) if isinstance(parent, dict) else None
+    return value if isinstance(value, dict) else None
+
+
+def _managed(management: dict[str, Any], purpose: str) -> bool | None:
+    for verdict, field in ((False, "deniedConsentIds"), (True, "allowedConsentIds")):
+        ids = management.get(field)
+        if isinstance(ids, list) and purpose in ids:
+            return verdict
+    return None

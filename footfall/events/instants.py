@@ -21,18 +21,16 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"{text!r} lies outside the years 1 to 9999") from None
 
 
-def occurred_at(
-    timestamp: str | None, received_at: str | None, sent_at: str | None, original: str | None
+def corrected_instant(
+    received_at: str | None, sent_at: str | None, original: str | None
 ) -> datetime | None:
-    """Return ``timestamp``, else receivedAt − (sentAt − originalTimestamp), else None.
+    """Return receivedAt − (sentAt − originalTimestamp), None where one of them is missing.
 
-    The second form takes the error of the device's clock out.
+    It takes the error of the device's clock out.
 
     Raises:
         ValueError: a time stamp that is needed cannot be read.
     """
-    if timestamp:
-        return parse_instant(timestamp)
     if not (received_at and sent_at and original):
         return None
     try:

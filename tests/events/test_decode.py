@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from footfall.events.decode import decode
+from footfall.events.envelope import PURPOSES, stated_consent
 from footfall.events.event import Event, Reason, Reject
 from tests.events.envelopes import FIRST_DAY, NOON, encode, envelope, order, track
 
@@ -250,6 +251,21 @@ def test_only_an_explicit_yes_to_both_purposes_allows_profiling(
     context: dict[str, Any], allowed: bool | None
 ) -> None:
     assert accepted(envelope(context=context)).allows_profiling is allowed
+
+
+# As a sender's documentation has it, and in every other way.
+answers = st.sampled_from([True, False, None, 1, "true", [], {}])
+preferences = st.dictionaries(st.sampled_from([*PURPOSES, "Advertising"]), answers)
+consents = st.none() | st.fixed_dictionaries({}, optional={"categoryPreferences": preferences})
+ids = st.lists(st.sampled_from([*PURPOSES, "C0001"])) | answers
+managements = st.none() | st.fixed_dictionaries(
+    {}, optional={"allowedConsentIds": ids, "deniedConsentIds": ids}
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"consent": consents, "consentManagement": managements}))
+def test_consent_is_read_alike_however_it_is_read(context: dict[str, Any]) -> None:
+    assert accepted(envelope(context=context)).allows_profiling is stated_consent(context)
 
 
 def test_a_rejected_record_still_tells_whom_it_is_about() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from footfall.errors import BadArgument
-from footfall.events.envelope import sender_and_time
+from footfall.events.decode import sender_and_time
 from footfall.events.event import Message
 
 
