@@ -24,8 +24,10 @@ class Reason(StrEnum):
     MISSING_CUSTOMER = "missing_customer"
     MISSING_PREVIOUS_ID = "missing_previous_id"
     MISSING_ORDER_ID = "missing_order_id"
+    MISSING_PRODUCT_ID = "missing_product_id"
     MISSING_TIME = "missing_time"
     BAD_ID = "bad_id"
+    BAD_KEY = "bad_key"
     BAD_TIME = "bad_time"
     BAD_FIELD = "bad_field"
     IN_THE_FUTURE = "in_the_future"
@@ -37,8 +39,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One valid event, as the table ``raw.events`` keeps it.
 
     ``allows_profiling`` is what this one event says of consent; None when it says nothing.
-    ``payload`` is the record's value, byte for byte; Postgres accepts it as jsonb. ``mapped`` is the
-    same event in the native dialect, as JSON, where the payload is in another; None where it is not.
+    ``payload`` is the record's value, byte for byte; Postgres accepts it as jsonb. ``mapped`` is
+    the same event in the native dialect, as JSON, where the payload is in another; else None.
     """
 
     message_id: str
