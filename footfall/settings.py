@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from footfall.errors import BadArgument, ServerUnavailable
@@ -40,8 +40,10 @@ class Settings(BaseSettings):
     catalog_topic: str = "shop.catalog"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
-    batch_records: int = 50_000
-    batch_bytes: int = 64 * 1024 * 1024
+    batch_records: int = 25_000
+    batch_bytes: int = 32 * 1024 * 1024
+    most_rejected: float = Field(default=0.5, ge=0, le=1)
+    accepted_gaps: str = "new_cluster"
     score_ttl_hours: int = 48
 
     @field_validator("home")
@@ -58,6 +60,11 @@ class Settings(BaseSettings):
     def topic_list(self) -> list[str]:
         """The Kafka topics that carry events."""
         return [name.strip() for name in self.topics.split(",") if name.strip()]
+
+    @property
+    def accepted_gap_list(self) -> list[str]:
+        """The kinds of gap beyond which loading goes on by itself."""
+        return [kind.strip() for kind in self.accepted_gaps.split(",") if kind.strip()]
 
     @property
     def stack_file(self) -> Path:

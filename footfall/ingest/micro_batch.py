@@ -1,4 +1,4 @@
-"""Load events from Kafka into ``raw.events``, exactly once: one micro-batch is one transaction.
+"""Load records from Kafka into Postgres, exactly once: one micro-batch is one transaction.
 
 Rows, rejects, ledger and offsets are committed together. Whoever is killed leaves either all of a
 batch or nothing; whoever was overtaken by another loader is fenced out and writes nothing. While
@@ -6,20 +6,23 @@ Postgres stores one batch, the next is read and decoded; no more than these two 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, Generic
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import FootfallError
-from footfall.events.decode import decode
-from footfall.ingest.reader import OutOfRange, Partition, Reader, Record, open_reader
+from footfall.ingest import gaps as gap_policy
+from footfall.ingest import reject_rate
+from footfall.ingest.feed import Feed, Taken, events
+from footfall.ingest.reader import OutOfRange, Partition, Reader, open_reader
 from footfall.settings import settings
-from footfall.warehouse import loads
-from footfall.warehouse.loads import Load, Offset, Range, Read
+from footfall.warehouse import loads, offsets
+from footfall.warehouse.loads import Load, Origin, Range
+from footfall.warehouse.offsets import Gap, GapKind, Offset
 
 
 @dataclass(frozen=True)
@@ -35,30 +38,31 @@ class Ingested:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Decoded records, and the offsets that their load moves: from ``before`` to ``after``."""
+class _Read(Generic[Taken]):
+    """A batch, and the offsets that its load moves: from ``before`` to ``after``."""
 
-    started_at: datetime
-    reads: list[Read]
-    ranges: list[Range]
+    origin: Origin
+    batch: Taken
     before: list[Offset]
     after: list[Offset]
+    gaps: list[Gap]
 
 
 def ingest_once(*, accept_gap: bool = False) -> Load | None:
-    """Load one micro-batch; None if there was nothing to read.
+    """Load one micro-batch of events; None if there was nothing to read.
 
     Args:
         accept_gap: go on where Kafka does not hold the stored offset any more, and say so in the
-        ledger.
+        ledger and in ``raw.gaps``.
 
     Raises:
         Fenced: another loader was faster; nothing was written.
-        FootfallError: records were deleted before they were loaded, and ``accept_gap`` is not set.
+        GapFound: records may be missing; FOOTFALL_ACCEPTED_GAPS and ``accept_gap`` do not allow it.
+        TooManyRejects: more than FOOTFALL_MOST_REJECTED of a topic's records cannot be read.
         ServerUnavailable: Kafka or Postgres does not answer.
         NotFound: a topic of FOOTFALL_TOPICS does not exist.
     """
-    return next(iter(list(_load_batches(most=1, accept_gap=accept_gap))), None)
+    return next(iter(list(load_batches(events(), most=1, accept_gap=accept_gap))), None)
 
 
 def ingest_until_caught_up(
@@ -66,15 +70,18 @@ def ingest_until_caught_up(
     most_loads: int | None = None,
     accept_gap: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    partitions: Sequence[Partition] | None = None,
 ) -> Ingested:
-    """Load micro-batches up to the end of every partition, or ``most_loads`` of them.
+    """Load micro-batches of events up to the end of every partition, or ``most_loads`` of them.
 
-    ``on_progress`` is called with the number of records loaded so far. Raises as ``ingest_once``
-    does.
+    ``on_progress`` is called with the number of records loaded so far. ``partitions`` are the
+    (topic, partition)s to load, None is all. Raises as ``ingest_once`` does.
     """
     started = time.monotonic()
     done: list[Load] = []
-    for load in _load_batches(most=most_loads, accept_gap=accept_gap):
+    for load in load_batches(
+        events(), most=most_loads, accept_gap=accept_gap, partitions=partitions
+    ):
         done.append(load)
         if on_progress is not None:
             on_progress(sum(load.records_read for load in done))
@@ -93,109 +100,134 @@ def total(done: list[Load], seconds: float) -> Ingested:
     )
 
 
-def decode_record(record: Record, otherwise: datetime) -> Read:
-    """Decode one record that was received at its time stamp, ``otherwise`` if it has none."""
-    received_at = record.received_at or otherwise
-    result = decode(record.value, received_at=received_at, first_day=settings().first_day)
-    return Read(record.topic, record.partition, record.offset, received_at, result, record.value)
-
-
-def _load_batches(*, most: int | None, accept_gap: bool) -> Iterator[Load]:
-    """Yield each load once it is committed."""
+def load_batches(
+    feed: Feed[Taken],
+    *,
+    most: int | None = None,
+    accept_gap: bool = False,
+    partitions: Sequence[Partition] | None = None,
+) -> Iterator[Load]:
+    """Yield each load of a feed once it is committed."""
     with (
-        open_reader(settings().kafka, settings().topic_list) as reader,
+        open_reader(settings().kafka, feed.topics, partitions=partitions) as reader,
         loads.session() as connection,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as executor,
     ):
         storing: Future[Load] | None = None
-        for batch in _batches(reader, connection, most=most, accept_gap=accept_gap):
+        for read in _batches(feed, reader, connection, most=most, accept_gap=accept_gap):
             if storing is not None:
                 yield storing.result()
-            storing = executor.submit(_store, connection, reader.cluster_id, batch)
+            storing = executor.submit(_store, connection, read)
         if storing is not None:
             yield storing.result()
 
 
-def _store(connection: Connection[TupleRow], cluster_id: str, batch: _Batch) -> Load:
+def _store(connection: Connection[TupleRow], read: _Read[Any]) -> Load:
+    reject_rate.check(read.batch, read.origin.ranges, most=settings().most_rejected)
     moves = [
         (before, after.next_offset)
-        for before, after in zip(batch.before, batch.after, strict=True)
+        for before, after in zip(read.before, read.after, strict=True)
         if after.next_offset is not None and after != before
     ]
-    with connection.transaction():
-        return loads.store(
-            connection, cluster_id, batch.started_at, batch.reads, batch.ranges, moves
-        )
+    return loads.in_transaction(
+        connection,
+        lambda: loads.store(connection, read.origin, read.batch, moves, read.gaps),
+    )
 
 
 def _batches(
-    reader: Reader, connection: Connection[TupleRow], *, most: int | None, accept_gap: bool
-) -> Iterator[_Batch]:
+    feed: Feed[Taken],
+    reader: Reader,
+    connection: Connection[TupleRow],
+    *,
+    most: int | None,
+    accept_gap: bool,
+) -> Iterator[_Read[Taken]]:
     """Yield batches up to the end of every partition, each going on where the one before ends."""
     opened, opened_at = time.monotonic(), loads.clock(connection)
-    before = loads.offsets(connection, reader.cluster_id, reader.partitions)
-    starts = _starts(before, reader.first_offsets(), accept_gap=accept_gap)
+    before = offsets.offsets(connection, reader.cluster_id, reader.partitions)
+    starts, gaps = gap_policy.find(before, reader.first_offsets(), reader.topic_ids)
+    _pass_over(connection, reader, gaps, accept_gap=accept_gap)
     made = 0
     while most is None or made < most:
         started_at = opened_at + timedelta(seconds=time.monotonic() - opened)
-        starts, records = _read(reader, starts, accept_gap=accept_gap)
-        if not records:
+        try:
+            reader.seek(starts)
+            batch = _fill(feed, reader, started_at)
+        except OutOfRange as beyond:
+            if starts[beyond.partition] == reader.first_offsets()[beyond.partition]:
+                raise
+            gap = _beyond(starts, beyond.partition, reader)
+            _pass_over(connection, reader, [gap], accept_gap=accept_gap)
+            starts, gaps = starts | {beyond.partition: gap.to_offset}, [*gaps, gap]
+            continue
+        if not batch.records_read:
             return
+        reader.check_topics()
         ends = reader.positions()
-        after = [_moved(at, starts[at.place], ends[at.place]) for at in before]
-        yield _Batch(
-            started_at=started_at,
-            reads=[decode_record(record, started_at) for record in records],
-            ranges=[
-                Range(*at.place, starts[at.place], ends[at.place], expected=at.next_offset)
-                for at in before
-                if ends[at.place] > starts[at.place]
-            ],
+        after = [_moved(reader, at, starts[at.place], ends[at.place]) for at in before]
+        yield _Read(
+            origin=_origin(reader, started_at, before, starts, ends),
+            batch=batch,
             before=before,
             after=after,
+            gaps=gaps,
         )
         made += 1
         if reader.at_end():
             return
-        before, starts = after, ends
+        before, starts, gaps = after, ends, []
 
 
-def _moved(at: Offset, start: int, end: int) -> Offset:
+def _fill(feed: Feed[Taken], reader: Reader, started_at: datetime) -> Taken:
+    """Read and decode the records of one batch; bytes are dropped as soon as they are encoded."""
+    batch = feed.new_batch()
+    for chunk in reader.chunks(
+        most_records=settings().batch_records, most_bytes=settings().batch_bytes
+    ):
+        feed.take(batch, chunk, started_at)
+    return batch
+
+
+def _origin(
+    reader: Reader,
+    started_at: datetime,
+    before: list[Offset],
+    starts: dict[Partition, int],
+    ends: dict[Partition, int],
+) -> Origin:
+    return Origin(
+        cluster_id=reader.cluster_id,
+        started_at=started_at,
+        ranges=[
+            Range(*at.place, starts[at.place], ends[at.place], expected=at.next_offset)
+            for at in before
+            if ends[at.place] > starts[at.place]
+        ],
+        topic_ids=reader.topic_ids,
+    )
+
+
+def _moved(reader: Reader, at: Offset, start: int, end: int) -> Offset:
     """Return the offset as it will be once a load has read from start to end."""
-    return replace(at, next_offset=end, epoch=at.epoch + 1) if end > start else at
+    if end <= start:
+        return at
+    topic_id = reader.topic_ids.get(at.topic, "")
+    return replace(at, next_offset=end, epoch=at.epoch + 1, topic_id=topic_id)
 
 
-def _read(
-    reader: Reader, starts: dict[Partition, int], *, accept_gap: bool
-) -> tuple[dict[Partition, int], list[Record]]:
-    """Return where reading started after all, and the records of one batch."""
-    while True:
-        reader.seek(starts)
-        try:
-            return starts, reader.read(
-                most_records=settings().batch_records, most_bytes=settings().batch_bytes
-            )
-        except OutOfRange as beyond:
-            first = reader.first_offsets()[beyond.partition]
-            if not accept_gap or starts[beyond.partition] == first:
-                raise
-            starts = starts | {beyond.partition: first}
+def _beyond(starts: dict[Partition, int], partition: Partition, reader: Reader) -> Gap:
+    """Return the gap of a partition whose stored offset Kafka does not hold."""
+    wanted, oldest = starts[partition], reader.first_offsets()[partition]
+    kind = GapKind.RETENTION if wanted < oldest else GapKind.BEYOND_END
+    return Gap(*partition, kind, wanted, oldest)
 
 
-def _starts(
-    stored: list[Offset], first: dict[Partition, int], *, accept_gap: bool
-) -> dict[Partition, int]:
-    """Return where to start in each partition.
-
-    Raises:
-        FootfallError: records are gone that were never loaded, and ``accept_gap`` is not set.
-    """
-    for at in stored:
-        oldest = first[at.place]
-        if at.next_offset is not None and at.next_offset < oldest and not accept_gap:
-            raise FootfallError(
-                f"{oldest - at.next_offset} records of {at.topic}[{at.partition}] (offsets "
-                f"{at.next_offset} to {oldest - 1}) were deleted from Kafka before they were "
-                "loaded; to go on without them: footfall ingest --accept-gap"
-            )
-    return {at.place: max(at.next_offset or 0, first[at.place]) for at in stored}
+def _pass_over(
+    connection: Connection[TupleRow], reader: Reader, gaps: list[Gap], *, accept_gap: bool
+) -> None:
+    """Note gaps that were found; raise GapFound unless all are accepted."""
+    accepted = list(GapKind) if accept_gap else settings().accepted_gap_list
+    refused = gap_policy.refused(gaps, accepted)
+    offsets.note_gaps(connection, reader.cluster_id, refused)
+    gap_policy.refuse(refused)

@@ -1,21 +1,23 @@
 """Look after the records that were set aside: list them, and load them after a fix."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from footfall.events.decode import decode
-from footfall.events.event import Event
+from footfall.events.event import Event, Reject
 from footfall.ingest.micro_batch import Ingested, total
 from footfall.settings import settings
 from footfall.warehouse import loads, rejects
-from footfall.warehouse.loads import Load, Range, Read
-from footfall.warehouse.rejects import Rejected, RejectGroup
+from footfall.warehouse.events import EventBatch
+from footfall.warehouse.loads import Load, Origin, Range
+from footfall.warehouse.rejects import Position, Rejected, RejectGroup
 
 RECORDS_AT_ONCE = 5_000
 
@@ -47,44 +49,67 @@ def replay_rejects() -> Ingested:
     done: list[Load] = []
     with loads.session() as connection:
         started_at = loads.clock(connection)
-        after = None
+        after: Position | None = None
         while True:
-            with connection.transaction():
-                claimed = rejects.claim(connection, after=after, most=RECORDS_AT_ONCE)
-                done += _load_valid(connection, claimed, started_at)
+            claimed, loaded = loads.in_transaction(
+                connection, partial(_replay, connection, after, started_at)
+            )
+            done += loaded
             looked_at += len(claimed)
             if len(claimed) < RECORDS_AT_ONCE:
                 break
             after = claimed[-1].position
-    loaded = total(done, time.monotonic() - started)
-    still = looked_at - loaded.stored - loaded.duplicates
-    return replace(loaded, records_read=looked_at, rejected=still)
+    loaded_in_all = total(done, time.monotonic() - started)
+    still = looked_at - loaded_in_all.stored - loaded_in_all.duplicates
+    return replace(loaded_in_all, records_read=looked_at, rejected=still)
+
+
+def _replay(
+    connection: Connection[TupleRow], after: Position | None, started_at: datetime
+) -> tuple[list[Rejected], list[Load]]:
+    """Decode the next rejected records again, in the connection's open transaction."""
+    claimed = rejects.claim(connection, after=after, most=RECORDS_AT_ONCE)
+    read = [(record, _decoded(record)) for record in claimed]
+    rejects.mark_still_rejected(
+        connection,
+        [(record.position, result) for record, result in read if isinstance(result, Reject)],
+    )
+    return claimed, list(_load_valid(connection, read, started_at))
 
 
 def _load_valid(
-    connection: Connection[TupleRow], claimed: list[Rejected], started_at: datetime
+    connection: Connection[TupleRow],
+    read: Sequence[tuple[Rejected, Event | Reject | Sequence[Event]]],
+    started_at: datetime,
 ) -> Iterator[Load]:
-    """Load what is valid now, each Kafka cluster's records as a load of their own."""
-    for cluster_id, records in groupby(claimed, lambda record: record.cluster_id):
-        decoded = [(record, _read(record)) for record in records]
-        valid = [(record, read) for record, read in decoded if isinstance(read.result, Event)]
+    """Load what is valid now, the records of each cluster and topic as a load of their own."""
+    for (cluster_id, topic, topic_id), group in groupby(
+        read, lambda pair: (pair[0].cluster_id, pair[0].topic, pair[0].topic_id)
+    ):
+        valid = [(record, result) for record, result in group if not isinstance(result, Reject)]
         if not valid:
             continue
-        reads = [read for _, read in valid]
-        yield loads.store(connection, cluster_id, started_at, reads, _ranges(reads))
+        batch = EventBatch()
+        for record, result in valid:
+            place = record.topic, record.partition, record.offset
+            batch.add(*place, record.received_at, result, record.value)
+        origin = Origin(
+            cluster_id,
+            started_at,
+            _ranges([record for record, _ in valid]),
+            {topic: topic_id},
+        )
+        yield loads.store(connection, origin, batch)
         rejects.mark_replayed(connection, [record.position for record, _ in valid], started_at)
 
 
-def _read(record: Rejected) -> Read:
-    result = decode(record.value, received_at=record.received_at, first_day=settings().first_day)
-    return Read(
-        record.topic, record.partition, record.offset, record.received_at, result, record.value
-    )
+def _decoded(record: Rejected) -> Event | Reject | Sequence[Event]:
+    return decode(record.value, received_at=record.received_at, first_day=settings().first_day)
 
 
-def _ranges(reads: list[Read]) -> list[Range]:
+def _ranges(records: Sequence[Rejected]) -> list[Range]:
     """Return the smallest ranges that hold the records, which come ordered by position."""
     return [
-        Range(*place, (offsets := [read.offset for read in group])[0], offsets[-1] + 1)
-        for place, group in groupby(reads, lambda read: (read.topic, read.partition))
+        Range(*place, (at := [record.offset for record in group])[0], at[-1] + 1)
+        for place, group in groupby(records, lambda record: (record.topic, record.partition))
     ]

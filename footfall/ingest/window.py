@@ -5,15 +5,21 @@ holds is read. Offsets are never moved: the loader of new records goes on where 
 """
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
 from footfall.errors import BadArgument
-from footfall.events.event import Event
-from footfall.ingest.micro_batch import Ingested, decode_record, total
-from footfall.ingest.reader import Partition, open_reader
+from footfall.events.decode import decode
+from footfall.events.event import Event, Reject
+from footfall.ingest.micro_batch import Ingested, total
+from footfall.ingest.reader import Partition, Reader, open_reader
 from footfall.settings import settings
 from footfall.warehouse import loads
-from footfall.warehouse.loads import Load, Range, Read
+from footfall.warehouse.events import EventBatch
+from footfall.warehouse.loads import Load, Origin, Range
 
 
 def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
@@ -45,28 +51,54 @@ def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
         opened_at = loads.clock(connection)
         starts = reader.first_offsets()
         reader.seek(starts)
-        while records := reader.read(
-            most_records=settings().batch_records, most_bytes=settings().batch_bytes
-        ):
+        while not reader.at_end():
             started_at = opened_at + timedelta(seconds=time.monotonic() - started)
+            batch = _fill(reader, started_at, since, until)
             ends = reader.positions()
-            reads = [decode_record(record, started_at) for record in records]
-            wanted = [read for read in reads if _within(read, since, until)]
-            if wanted:
-                with connection.transaction():
-                    ranges = _ranges(starts, ends)
-                    done.append(
-                        loads.store(connection, reader.cluster_id, started_at, wanted, ranges)
-                    )
+            if batch.records_read:
+                reader.check_topics()
+                ranges = _ranges(starts, ends)
+                origin = Origin(reader.cluster_id, started_at, ranges, reader.topic_ids)
+                done.append(_store(connection, origin, batch))
             starts = ends
     return total(done, time.monotonic() - started)
 
 
-def _within(read: Read, since: datetime | None, until: datetime | None) -> bool:
-    if not isinstance(read.result, Event):
-        return False
-    at = read.result.occurred_at
-    return (since is None or at >= since) and (until is None or at < until)
+def _fill(
+    reader: Reader, started_at: datetime, since: datetime | None, until: datetime | None
+) -> EventBatch:
+    """Read one batch, and keep of it what occurred in the window."""
+    batch = EventBatch()
+    first_day = settings().first_day
+    for chunk in reader.chunks(
+        most_records=settings().batch_records, most_bytes=settings().batch_bytes
+    ):
+        for record in chunk:
+            received_at = record.received_at or started_at
+            result = decode(record.value, received_at=received_at, first_day=first_day)
+            wanted = _within(result, since, until)
+            if wanted:
+                place = record.topic, record.partition, record.offset
+                batch.add(*place, received_at, wanted, record.value)
+    return batch
+
+
+def _store(connection: Connection[TupleRow], origin: Origin, batch: EventBatch) -> Load:
+    return loads.in_transaction(connection, lambda: loads.store(connection, origin, batch))
+
+
+def _within(
+    result: Event | Reject | Sequence[Event], since: datetime | None, until: datetime | None
+) -> list[Event]:
+    if isinstance(result, Reject):
+        return []
+    events = [result] if isinstance(result, Event) else result
+    return [
+        event
+        for event in events
+        if (since is None or event.occurred_at >= since)
+        and (until is None or event.occurred_at < until)
+    ]
 
 
 def _ranges(starts: dict[Partition, int], ends: dict[Partition, int]) -> list[Range]:

@@ -57,7 +57,7 @@ select load_id, count(*) from gone group by load_id
 """
 
 _SUSPECTS = """
-select cluster_id, kafka_topic, kafka_partition, kafka_offset, raw, received_at
+select cluster_id, kafka_topic, topic_id, kafka_partition, kafka_offset, raw, received_at
 from raw.rejected_events
 where
     raw is not null
@@ -69,8 +69,8 @@ where
 _BLANK = """
 update raw.rejected_events
 set reason = %(reason)s, detail = 'the customer was erased', raw = null, event_name = null
-where (cluster_id, kafka_topic, kafka_partition, kafka_offset)
-    = (%(cluster_id)s, %(kafka_topic)s, %(kafka_partition)s, %(kafka_offset)s)
+where (cluster_id, kafka_topic, topic_id, kafka_partition, kafka_offset)
+    = (%(cluster_id)s, %(kafka_topic)s, %(topic_id)s, %(kafka_partition)s, %(kafka_offset)s)
 """
 
 _SCORES = """
@@ -104,6 +104,7 @@ class RejectedRecord:
 
     cluster_id: str
     kafka_topic: str
+    topic_id: str
     kafka_partition: int
     kafka_offset: int
     raw: bytes
@@ -212,6 +213,7 @@ def blank(connection: Connection[TupleRow], records: Iterable[RejectedRecord]) -
                     "reason": ERASED,
                     "cluster_id": record.cluster_id,
                     "kafka_topic": record.kafka_topic,
+                    "topic_id": record.topic_id,
                     "kafka_partition": record.kafka_partition,
                     "kafka_offset": record.kafka_offset,
                 }

@@ -11,7 +11,8 @@ import psycopg
 from footfall.events.decode import decode
 from footfall.warehouse import loads
 from footfall.warehouse.erasures import customer_id, sha256
-from footfall.warehouse.loads import Load, Read
+from footfall.warehouse.events import EventBatch
+from footfall.warehouse.loads import Load, Origin
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DAY = datetime(2018, 1, 1, tzinfo=UTC)
@@ -61,12 +62,11 @@ def load(
     """Store events with the project's own loader; the same offset means the same records again."""
     start = next(numbers) * 1000 if offset is None else offset
     values = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in events]
-    reads = [
-        Read("shop.events", 0, start + n, DAY, _decoded(value), value)
-        for n, value in enumerate(values)
-    ]
+    batch = EventBatch()
+    for number, value in enumerate(values):
+        batch.add("shop.events", 0, start + number, DAY, _decoded(value), value)
     with connection.transaction():
-        return loads.store(connection, "k", DAY, reads, [])
+        return loads.store(connection, Origin("k", DAY, []), batch)
 
 
 def _decoded(value: bytes) -> Any:

@@ -149,7 +149,7 @@ def test_rejected_records_of_the_customer_lose_their_bytes(connection: Connectio
 
 def test_an_id_inside_another_word_or_number_is_nobodys() -> None:
     def chosen(raw: bytes) -> bool:
-        record = RejectedRecord("k", "t", 0, 0, raw, DAY)
+        record = RejectedRecord("k", "t", "", 0, 0, raw, DAY)
         return rejects_about({"u:17"}, [record]) == [record]
 
     assert chosen(b'{"userId": "17"')

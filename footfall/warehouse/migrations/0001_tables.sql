@@ -26,7 +26,7 @@ create table raw.loads (
 
 -- One row per stored event. message_id is unique over all partitions and time.
 create table raw.events (
-    message_id text collate "C" primary key,
+    message_id text primary key,
     event_name text not null,
     customer_ref text not null,           -- 'u:<user id>', else 'a:<anonymous id>'
     anonymous_id text,
@@ -36,8 +36,7 @@ create table raw.events (
     dialect text not null,
     mapping_version integer not null default 1,
     allows_profiling boolean,             -- what this event says of consent; null = it says nothing
-    payload jsonb not null,               -- as it was sent
-    mapped jsonb,                         -- the same in the native dialect, where it was sent in another
+    payload jsonb not null,
     load_id bigint not null references raw.loads,
     kafka_topic text not null,
     kafka_partition integer not null,

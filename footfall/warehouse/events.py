@@ -1,0 +1,225 @@
+"""Copy decoded events into ``raw.events``: no temporary table, and each message id once.
+
+What is stored already is asked for first; the rest is copied straight into the table, in the order
+of the ids, in which the index takes them fastest. A loader that stores the same id in between makes
+the copy fail on the primary key; the transaction is then repeated (``loads.in_transaction``).
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+
+import msgspec
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.events.event import Event, Reject
+from footfall.warehouse.loads import Written
+from footfall.warehouse.rejects import RejectRow
+
+ROWS_AT_ONCE = 2_000
+# Postgres' binary COPY: each field is its length and its bytes, a null the length -1.
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+NULL = b"\xff\xff\xff\xff"
+JSONB_VERSION = b"\x01"  # binary jsonb is this byte and the JSON text
+COLUMNS = (
+    "message_id, customer_ref, anonymous_id, user_id, occurred_at, event_name, dialect,"
+    " mapping_version, received_at, allows_profiling, payload, mapped, kafka_topic,"
+    " kafka_partition, kafka_offset, load_id"
+)
+START = struct.pack("!h", COLUMNS.count(",") + 1)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+DAY = 86_400_000_000  # microseconds
+ALLOWS = {None: NULL, True: b"\0\0\0\1\1", False: b"\0\0\0\1\0"}
+
+_length = struct.Struct("!i").pack
+_long = struct.Struct("!iq").pack
+_END = struct.Struct("!iiq")  # partition, the offset's length, offset
+
+
+# The topic, the customer's ref, the microseconds since Postgres' epoch, all columns but load_id.
+Row = tuple[str, str, int, bytes]
+
+
+class EventBatch:
+    """The events and rejects of one micro-batch, in as few bytes as they can be stored from."""
+
+    kind = "events"
+
+    def __init__(self) -> None:
+        self.records_read = 0
+        self.rejects: list[RejectRow] = []
+        self._rows: dict[str, Row] = {}
+
+    def add(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        received_at: datetime,
+        result: Event | Reject | Sequence[Event],
+        value: bytes | None,
+    ) -> None:
+        """Take in one record; a body of several events counts as so many.
+
+        Of equal ids in one batch the first is kept, by partition and offset.
+        """
+        if isinstance(result, Event):
+            self.records_read += 1
+            self._add_event(topic, partition, offset, result)
+        elif isinstance(result, Reject):
+            self.records_read += 1
+            self.rejects.append(RejectRow.of(topic, partition, offset, received_at, result, value))
+        else:
+            self.records_read += len(result)
+            for event in result:
+                self._add_event(topic, partition, offset, event)
+
+    def _add_event(self, topic: str, partition: int, offset: int, event: Event) -> None:
+        rows, message_id = self._rows, event.message_id
+        if message_id in rows and _place_of(rows[message_id]) <= (partition, offset):
+            return
+        micros = _micros(event.occurred_at)
+        fields = _fields(topic, partition, offset, event, micros)
+        rows[message_id] = (topic, event.customer_ref, micros, fields)
+
+    def write(self, connection: Connection[TupleRow], load_id: int) -> Written:
+        """Store what is new, in the connection's open transaction."""
+        self._set_aside_erased(connection)
+        new = sorted(self._rows.keys() - _stored(connection, self._rows))
+        rows = [self._rows[message_id] for message_id in new]
+        _copy(connection, [fields for *_, fields in rows], load_id)
+        micros = [micros for _, _, micros, _ in rows]
+        return Written(
+            stored=len(rows),
+            oldest=_instant(min(micros)) if micros else None,
+            newest=_instant(max(micros)) if micros else None,
+        )
+
+    def _set_aside_erased(self, connection: Connection[TupleRow]) -> None:
+        """Turn events of erased customers into rejects, and drop the bytes of their rejects."""
+        refs = {ref for _, ref, _, _ in self._rows.values()}
+        refs |= {reject.customer_ref for reject in self.rejects if reject.customer_ref is not None}
+        erased = _erased(connection, refs)
+        if not erased:
+            return
+        self.rejects = [
+            reject.without_person() if reject.customer_ref in erased else reject
+            for reject in self.rejects
+        ]
+        for message_id, row in list(self._rows.items()):
+            topic, ref, _, _ = row
+            if ref in erased:
+                del self._rows[message_id]
+                self.rejects.append(RejectRow.of_erased(topic, *_place_of(row)))
+
+
+def _stored(connection: Connection[TupleRow], message_ids: Iterable[str]) -> set[str]:
+    """Return those of some ids that are stored already."""
+    found = connection.execute(_STORED, (msgspec.json.encode(sorted(message_ids)).decode(),))
+    return {message_id for (message_id,) in found}
+
+
+def _copy(connection: Connection[TupleRow], rows: Sequence[bytes], load_id: int) -> None:
+    end = _long(8, load_id)
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"copy raw.events ({COLUMNS}) from stdin (format binary)") as copy,
+    ):
+        copy.write(HEADER)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            copy.write(end.join(rows[start : start + ROWS_AT_ONCE]) + end)
+        copy.write(TRAILER)
+
+
+def _fields(topic: str, partition: int, offset: int, event: Event, micros: int) -> bytes:
+    """Encode all columns of an event but the last, its load id. The place comes at the end."""
+    message_id, ref, payload = event.message_id.encode(), event.customer_ref.encode(), event.payload
+    anonymous_id, user_id, mapped = event.anonymous_id, event.user_id, event.mapped
+    return b"".join(
+        (
+            START,
+            _length(len(message_id)),
+            message_id,
+            _length(len(ref)),
+            ref,
+            NULL if anonymous_id is None else _text(anonymous_id),
+            NULL if user_id is None else _text(user_id),
+            _long(8, micros),
+            _kind(event.event_name, event.dialect, event.mapping_version),
+            _received(event.received_at),
+            ALLOWS[event.allows_profiling],
+            _length(len(payload) + 1),
+            JSONB_VERSION,
+            payload,
+            NULL if mapped is None else _bytes(JSONB_VERSION + mapped),
+            _place(topic, partition),
+            _long(8, offset),
+        )
+    )
+
+
+def _place_of(row: Row) -> tuple[int, int]:
+    """Read partition and offset back from the end of a row's fields."""
+    partition, _, offset = _END.unpack(row[3][-_END.size :])
+    return partition, offset
+
+
+def _bytes(value: bytes) -> bytes:
+    return _length(len(value)) + value
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return _length(len(raw)) + raw
+
+
+@lru_cache(maxsize=4096)
+def _kind(event_name: str, dialect: str, mapping_version: int) -> bytes:
+    return _text(event_name) + _text(dialect) + struct.pack("!ii", 4, mapping_version)
+
+
+@lru_cache(maxsize=1024)
+def _place(topic: str, partition: int) -> bytes:
+    return _text(topic) + struct.pack("!ii", 4, partition)
+
+
+@lru_cache(maxsize=1024)
+def _received(at: datetime) -> bytes:
+    return _long(8, _micros(at))
+
+
+def _micros(at: datetime) -> int:
+    """Return the microseconds since Postgres' epoch."""
+    since = at - EPOCH
+    return since.days * DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+def _instant(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def _erased(connection: Connection[TupleRow], refs: set[str]) -> set[str]:
+    """Return those of some refs whose customers were erased."""
+    row = connection.execute("select exists (select from privacy.erasures)").fetchone()
+    if row is None or not row[0]:
+        return set()
+    digests = {sha256(ref.encode()).hexdigest(): ref for ref in refs}
+    found = connection.execute(
+        "select ref_sha256 from privacy.erasures where ref_sha256 = any(%b)", (list(digests),)
+    )
+    return {digests[digest] for (digest,) in found}
+
+
+# One probe of the index per id, whatever the planner knows of the table: never a scan of it.
+_STORED = """
+select asked.message_id
+from
+    json_array_elements_text(%s::json) as asked (message_id)
+    cross join lateral (
+        select from raw.events where events.message_id = asked.message_id limit 1
+    ) as stored
+"""
