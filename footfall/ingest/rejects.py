@@ -12,14 +12,18 @@ from psycopg.rows import TupleRow
 
 from footfall.events.decode import decode
 from footfall.events.event import Event, Reject
+from footfall.events.product import Product, decode_product
 from footfall.ingest.micro_batch import Ingested, total
 from footfall.settings import settings
 from footfall.warehouse import loads, rejects
 from footfall.warehouse.events import EventBatch
 from footfall.warehouse.loads import Load, Origin, Range
+from footfall.warehouse.products import ProductBatch
 from footfall.warehouse.rejects import Position, Rejected, RejectGroup
 
 RECORDS_AT_ONCE = 5_000
+
+Decoded = Event | Sequence[Event] | Product
 
 
 def list_rejects() -> list[RejectGroup]:
@@ -79,7 +83,7 @@ def _replay(
 
 def _load_valid(
     connection: Connection[TupleRow],
-    read: Sequence[tuple[Rejected, Event | Reject | Sequence[Event]]],
+    read: Sequence[tuple[Rejected, Decoded | Reject]],
     started_at: datetime,
 ) -> Iterator[Load]:
     """Load what is valid now, the records of each cluster and topic as a load of their own."""
@@ -89,10 +93,7 @@ def _load_valid(
         valid = [(record, result) for record, result in group if not isinstance(result, Reject)]
         if not valid:
             continue
-        batch = EventBatch()
-        for record, result in valid:
-            place = record.topic, record.partition, record.offset
-            batch.add(*place, record.received_at, result, record.value)
+        batch = _batch(valid)
         origin = Origin(
             cluster_id,
             started_at,
@@ -103,8 +104,23 @@ def _load_valid(
         rejects.mark_replayed(connection, [record.position for record, _ in valid], started_at)
 
 
-def _decoded(record: Rejected) -> Event | Reject | Sequence[Event]:
-    return decode(record.value, received_at=record.received_at, first_day=settings().first_day)
+def _decoded(record: Rejected) -> Decoded | Reject:
+    received_at = record.received_at
+    if record.topic == settings().catalog_topic:
+        return decode_product(None, record.value, received_at=received_at)
+    return decode(record.value, received_at=received_at, first_day=settings().first_day)
+
+
+def _batch(valid: Sequence[tuple[Rejected, Decoded]]) -> EventBatch | ProductBatch:
+    """Return a batch of the records of one topic."""
+    events, products = EventBatch(), ProductBatch()
+    for record, result in valid:
+        place = record.topic, record.partition, record.offset, record.received_at
+        if isinstance(result, Product):
+            products.add(*place, result, record.value)
+        else:
+            events.add(*place, result, record.value)
+    return products if products.records_read else events
 
 
 def _ranges(records: Sequence[Rejected]) -> list[Range]:

@@ -14,6 +14,7 @@ _LOADED: LiteralString = """
             coalesce(sum(duplicates), 0)::bigint as duplicates,
             coalesce(sum(rejected), 0)::bigint as rejected
         from raw.loads
+        where kind = 'events'
     ) as loaded
 """
 _ORDERS: LiteralString = """

@@ -127,6 +127,7 @@ def groups(connection: Connection[TupleRow]) -> list[RejectGroup]:
 def claim(connection: Connection[TupleRow], *, after: Position | None, most: int) -> list[Rejected]:
     """Return the next records that can be decoded again, locked until the transaction ends.
 
+    Of a record only the value is kept: one whose key was at fault has to be sent again.
     Erasures wait meanwhile: the lock on their table is taken first, as they do.
     """
     connection.execute("lock table privacy.erasures in share mode")
@@ -219,6 +220,7 @@ from raw.rejected_events
 where
     replayed_at is null
     and raw is not null
+    and reason <> 'bad_key'
     and (cluster_id, kafka_topic, topic_id, kafka_partition, kafka_offset) > (%s, %s, %s, %s, %s)
 order by cluster_id, kafka_topic, topic_id, kafka_partition, kafka_offset
 limit %s

@@ -115,11 +115,11 @@ def as_of_subject(as_of: datetime) -> str:
 
 
 def pending_loads(connection: Connection[TupleRow]) -> list[int]:
-    """Return the loads that no finished build took in, the oldest first."""
+    """Return the loads of events that no finished build took in, the oldest first."""
     return [
         load_id
         for (load_id,) in connection.execute(
-            "select load_id from raw.loads where not exists ("
+            "select load_id from raw.loads where kind = 'events' and not exists ("
             "  select from ops.build_loads join ops.builds using (build_id)"
             "  where build_loads.load_id = loads.load_id and finished_at is not null)"
             " order by load_id"
