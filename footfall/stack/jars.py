@@ -33,12 +33,12 @@ def java() -> str:
     return program
 
 
-def jars() -> Path:
-    """Return the folder of the jars, resolved if they are not in the cache."""
-    pinned = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    folder = _cache() / f"kafka-{pinned}"
+def jars(pom: Path = POM) -> Path:
+    """Return the folder of the jars that a POM pins, resolved if they are not in the cache."""
+    pinned = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
+    folder = _cache() / f"{pom.stem.removesuffix('-pom')}-{pinned}"
     if not folder.is_dir():
-        _resolve(folder)
+        _resolve(pom, folder)
     return folder
 
 
@@ -47,7 +47,7 @@ def _cache() -> Path:
     return Path(base) / "footfall"
 
 
-def _resolve(folder: Path) -> None:
+def _resolve(pom: Path, folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise NoApacheKafka("no mvn on the PATH, and the jars are not in the cache")
@@ -56,7 +56,7 @@ def _resolve(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             resolved = Path(temporary, "jars")
-            _copy_dependencies(maven, resolved)
+            _copy_dependencies(maven, pom, resolved)
             try:
                 resolved.rename(folder)
             except OSError:
@@ -66,9 +66,9 @@ def _resolve(folder: Path) -> None:
         raise NoApacheKafka(f"{folder.parent} cannot be written ({error.strerror})") from None
 
 
-def _copy_dependencies(maven: str, target: Path) -> None:
+def _copy_dependencies(maven: str, pom: Path, target: Path) -> None:
     goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-    command = [maven, "-q", "-B", "-f", str(POM), goal, "-DincludeScope=runtime"]
+    command = [maven, "-q", "-B", "-f", str(pom), goal, "-DincludeScope=runtime"]
     try:
         done = subprocess.run(
             [*command, f"-DoutputDirectory={target}"],
@@ -79,7 +79,7 @@ def _copy_dependencies(maven: str, target: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise NoApacheKafka(f"Maven did not finish within {MAVEN_SECONDS} s") from None
-    if done.returncode or not any(target.glob("kafka_2.13-*.jar")):
+    if done.returncode or not any(target.glob("*.jar")):
         errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
         reason = errors[0].strip() if errors else f"exit {done.returncode}"
         raise NoApacheKafka(f"Maven could not resolve the jars: {reason[:200]}")

@@ -1,0 +1,115 @@
+"""Run a contender as a process of its own, and see how much memory it takes."""
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+LONGEST_SECONDS = 600
+SAMPLE_SECONDS = 0.1
+
+
+class NotMeasured(Exception):
+    """A contender could not be run, or did not do what was asked; the text says why."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a process printed, how long it ran from its start to its end, and its peak memory."""
+
+    output: str
+    seconds: float
+    peak_mb: float
+
+
+class PeakMemory:
+    """The most resident memory that a process and all its children had together, by samples."""
+
+    def __init__(self, pid: int) -> None:
+        self.megabytes = 0.0
+        self._process = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop looking."""
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self.megabytes = max(self.megabytes, self._resident() / 1e6)
+
+    def _resident(self) -> int:
+        total = 0
+        try:
+            for process in (self._process, *self._process.children(recursive=True)):
+                total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            return 0  # one of them has just ended: the next sample tells
+        return total
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    given: str = "",
+) -> Finished:
+    """Run a command to its end.
+
+    Raises:
+        NotMeasured: it failed or took too long.
+    """
+    with tempfile.TemporaryFile("w+") as task, tempfile.TemporaryFile("w+") as errors:
+        task.write(given)
+        task.seek(0)
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=task, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        try:
+            with PeakMemory(process.pid) as memory:
+                output, _ = process.communicate(timeout=LONGEST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise NotMeasured(f"did not end within {LONGEST_SECONDS} s") from None
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            errors.seek(0)
+            said = [line.strip() for line in errors if line.strip()] or ["no reason given"]
+            raise NotMeasured(f"exit {process.returncode}: {said[-1][:200]}")
+    return Finished(output, seconds, memory.megabytes)
+
+
+@contextmanager
+def running(command: list[str | Path], *, log: Path) -> Iterator[tuple[int, PeakMemory]]:
+    """Run a service while the block lasts; give its pid and its memory."""
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        with PeakMemory(process.pid) as memory:
+            yield process.pid, memory
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
