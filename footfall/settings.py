@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from footfall.errors import BadArgument, ServerUnavailable
@@ -30,6 +30,13 @@ class Settings(BaseSettings):
     postgres_dsn: str | None = None
     redis_url: str | None = None
     kafka_bootstrap: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: FilePath | None = None
+    kafka_ssl_cert_file: FilePath | None = None
+    kafka_ssl_key_file: FilePath | None = None
     airflow_dsn: str | None = None
     kafka_broker: Literal["auto", "apache", "wheel"] = "auto"
     postgres_port: int | None = None
@@ -50,6 +57,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().resolve()
+
+    @field_validator(
+        *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
+        *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file"),
+        mode="before",
+    )
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("first_day")
     @classmethod

@@ -10,6 +10,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from footfall.errors import NotFound, ServerUnavailable
+from footfall.events import security
+from footfall.settings import settings
 
 # On a busy machine the client complains of each task of its own that takes 0.1 s.
 logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
@@ -46,9 +48,11 @@ def answering(address: str) -> Iterator[None]:
 
 def unavailable(address: str, reason: str) -> ServerUnavailable:
     """Return the error for a broker that cannot be used."""
-    return ServerUnavailable(
-        f"Kafka at {address} does not answer ({reason}); start it with: footfall up"
-    )
+    remedy = "start it with: footfall up"
+    if address == settings().kafka_bootstrap:
+        protocol = settings().kafka_security_protocol
+        remedy = f"look at FOOTFALL_KAFKA_BOOTSTRAP, FOOTFALL_KAFKA_SECURITY_PROTOCOL={protocol}"
+    return ServerUnavailable(f"Kafka at {address} does not answer ({reason}); {remedy}")
 
 
 def cluster_id(address: str) -> str:
@@ -120,8 +124,16 @@ def partitions(client: KafkaConsumer, address: str, topic: str) -> list[int]:
     return sorted(found)
 
 
+def _check(address: str) -> None:
+    """Raise at once where nobody listens, or where we are refused.
+
+    The Kafka clients would try again until their time is up.
+    """
+    _check_listening(address)
+    security.check(address, seconds=CONNECT_SECONDS)
+
+
 def _check_listening(address: str) -> None:
-    """Raise at once where nobody listens: the Kafka client would try again until its time is up."""
     reason = "no address is given"
     for place in address.split(","):
         host, _, port = place.strip().rpartition(":")
@@ -137,21 +149,23 @@ def bulk_client(address: str) -> dict[str, Any]:
     """Return the settings with which confluent-kafka reaches the broker: for bulk reads and writes.
 
     Raises:
-        ServerUnavailable: nobody listens there.
+        ServerUnavailable: nobody listens there, or refuses us.
     """
-    _check_listening(address)
+    _check(address)
     return {
         "bootstrap.servers": address,
         "client.id": "footfall",
         "allow.auto.create.topics": False,
         "enable.metrics.push": False,
+        **security.for_confluent(address),
     }
 
 
 def _client(address: str) -> dict[str, object]:
-    _check_listening(address)
+    _check(address)
     return {
         "bootstrap_servers": address.split(","),
         "client_id": "footfall",
         "bootstrap_timeout_ms": CONNECT_SECONDS * 1000,
+        **security.for_kafka_python(address),
     }

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from footfall.errors import FootfallError
 from footfall.stack.server import NotYet
 
 CONNECT_SECONDS = 3
@@ -54,17 +55,23 @@ class _Admin:
         from kafka.admin import KafkaAdminClient
         from kafka.errors import KafkaError
 
+        from footfall.events import security
+
         _require_listener(self.bootstrap)
         milliseconds = ANSWER_SECONDS * 1000
         try:
+            security.check(self.bootstrap, seconds=ANSWER_SECONDS)
             self._client = KafkaAdminClient(
                 bootstrap_servers=self.bootstrap,
                 client_id="footfall",
                 request_timeout_ms=milliseconds,
                 bootstrap_timeout_ms=milliseconds,
+                **security.for_kafka_python(self.bootstrap),
             )
         except (KafkaError, ValueError) as error:
             raise NotYet(_said(error)) from None
+        except FootfallError as error:
+            raise NotYet(str(error)) from None
         return self._client
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
