@@ -1,6 +1,9 @@
 """Send events to Kafka, load them, look after the rejected ones."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -14,7 +17,7 @@ app.add_typer(reject_app, name="reject")
 
 @app.command()
 def replay(
-    source: Annotated[str, typer.Argument(help="complete-journey or FILE.jsonl[.gz]")],
+    source: Annotated[str, typer.Argument(help="complete-journey, simulate or FILE.jsonl[.gz]")],
     since: Since = None,
     until: Until = None,
     topic: Annotated[
@@ -22,23 +25,65 @@ def replay(
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Events per second.", min=0.001)] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many events.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="simulate: which shop. Default: 1.")] = None,
+    customers: Annotated[
+        int | None, typer.Option(help="simulate: default 2,000, or what --limit needs.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(help="simulate: how long. Default: the year 2024.")
+    ] = None,
+    malformed: Annotated[
+        float | None, typer.Option(help="simulate: share of bad records. Default: 0.01.")
+    ] = None,
+    duplicates: Annotated[
+        float | None, typer.Option(help="simulate: share sent twice. Default: 0.01.")
+    ] = None,
+    late: Annotated[
+        float | None, typer.Option(help="simulate: share that arrives late. Default: 0.02.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="simulate: write what was sent, and about whom, as JSON lines."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a source's events to Kafka."""
-    from footfall.events.producer import replay as send
+    from footfall.events.producer import send
+    from footfall.events.sources import limited, open_source
 
     check_window(since, until)
-    with progress(f"replay {source}") as advance:
-        sent = send(
-            source,
-            topic=topic,
-            since=since,
-            until=until,
-            rate=rate,
-            limit=limit,
-            on_progress=advance,
-        )
-    tell(sent, f"sent {sent.records:,} events to {sent.topic} in {sent.seconds:.1f} s", as_json)
+    options = {
+        "seed": seed,
+        "customers": customers,
+        "days": days,
+        "malformed": malformed,
+        "duplicates": duplicates,
+        "late": late,
+    }
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    shop = None
+    if source == "simulate":
+        from footfall.events.sources import simulate
+
+        plan = simulate.plan(since=since, until=until, limit=limit, **given)
+        shop = simulate.Shop(plan)
+        messages = limited(shop.messages(), limit)
+    elif given or truth:
+        option = next(iter(given), "truth")
+        raise BadArgument(f"--{option} is for the source simulate, not for {source}; leave it out")
+    else:
+        messages = open_source(source, since=since, until=until, limit=limit)
+    with _opened(truth) as file, progress(f"replay {source}") as advance:
+        sent = send(messages, topic=topic, rate=rate, on_progress=lambda done: advance(done, limit))
+        if file and shop:
+            _write_lines(file, shop.truth())
+    facts = f" and {sent.catalog_records:,} product facts to {sent.catalog_topic}"
+    tell(
+        sent,
+        f"sent {sent.records:,} events to {sent.topic}{facts if sent.catalog_records else ''} "
+        f"in {sent.seconds:.1f} s",
+        as_json,
+    )
 
 
 @app.command()
@@ -107,3 +152,18 @@ def reject_replay(as_json: AsJson = False) -> None:
         f"{done.duplicates:,}, still rejected {done.rejected:,}",
         as_json,
     )
+
+
+def _opened(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    """Open a file to write to before anything is sent, so that no work is lost."""
+    try:
+        return nullcontext(None) if path is None else path.open("wb")
+    except OSError as error:
+        raise BadArgument(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _write_lines(file: BinaryIO, lines: Iterable[dict[str, Any]]) -> None:
+    import msgspec
+
+    encode = msgspec.json.Encoder().encode
+    file.writelines(encode(line) + b"\n" for line in lines)

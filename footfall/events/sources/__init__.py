@@ -1,14 +1,14 @@
-"""Where events come from: a real shop year, or a file."""
+"""Where events come from: a real shop year, a simulated shop, or a file."""
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 
 from footfall.errors import BadArgument
 from footfall.events.event import Message
 
 COMPLETE_JOURNEY = "complete-journey"
+SIMULATE = "simulate"
 
 
 def open_source(
@@ -18,10 +18,11 @@ def open_source(
     until: datetime | None = None,
     limit: int | None = None,
 ) -> Iterator[Message]:
-    """Return the messages of a source with since <= occurred_at < until, at most ``limit``.
+    """Return the messages of a source with since <= occurred_at < until, at most ``limit`` events.
 
     Args:
-        source: ``complete-journey``, or the path of a FILE.jsonl or FILE.jsonl.gz.
+        source: ``complete-journey``, ``simulate`` (the shop that ``simulate.plan`` gives by
+            default), or the path of a FILE.jsonl or FILE.jsonl.gz.
         since: inclusive; None is the source's beginning.
         until: exclusive; None is its end.
         limit: None is no limit.
@@ -35,7 +36,22 @@ def open_source(
         )
     if limit is not None and limit < 0:
         raise BadArgument(f"limit is {limit}; give 0 or more")
-    return islice(_messages(source, since, until), limit)
+    if source == SIMULATE:
+        from footfall.events.sources import simulate
+
+        shop = simulate.Shop(simulate.plan(since=since, until=until, limit=limit))
+        return limited(shop.messages(), limit)
+    return limited(_messages(source, since, until), limit)
+
+
+def limited(messages: Iterator[Message], limit: int | None) -> Iterator[Message]:
+    """Yield messages up to the ``limit``-th event and no further; product facts do not count."""
+    if limit is None:
+        yield from messages
+    left = limit or 0
+    while left > 0 and (message := next(messages, None)) is not None:
+        left -= not message.catalog
+        yield message
 
 
 def _messages(source: str, since: datetime | None, until: datetime | None) -> Iterator[Message]:
@@ -48,5 +64,6 @@ def _messages(source: str, since: datetime | None, until: datetime | None) -> It
 
         return jsonl.messages(Path(source), since=since, until=until)
     raise BadArgument(
-        f"unknown source {source!r}; give {COMPLETE_JOURNEY}, FILE.jsonl or FILE.jsonl.gz"
+        f"unknown source {source!r}; give {COMPLETE_JOURNEY}, {SIMULATE}, FILE.jsonl or "
+        "FILE.jsonl.gz"
     )
