@@ -9,14 +9,14 @@ from footfall.errors import NotReady
 
 
 def newest_as_of(connection: Connection[TupleRow]) -> datetime:
-    """Return the first UTC midnight after the newest stored event.
+    """Return the first UTC midnight after the newest stored event, by the ledger of loads.
 
     Raises:
         NotReady: no event is stored.
     """
     row = connection.execute(
-        "select (date_trunc('day', max(occurred_at) at time zone 'UTC') + interval '1 day')"
-        " at time zone 'UTC' from raw.events"
+        "select (date_trunc('day', max(newest_event_at) at time zone 'UTC') + interval '1 day')"
+        " at time zone 'UTC' from raw.loads where kind = 'events'"
     ).fetchone()
     if row is None or row[0] is None:
         raise NotReady("raw.events holds no event; store some with: footfall ingest")

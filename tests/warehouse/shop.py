@@ -83,7 +83,7 @@ def store(events: Iterable[Mapping[str, Any]], *, verdict: str | None = "pass") 
         one for one in map(_decoded, events) if erasures.sha256(one.customer_ref) not in gone
     ]
     with transaction() as connection:
-        load_id = _load(connection, len(decoded))
+        load_id = _load(connection, decoded)
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         statement = sql.SQL(
             "insert into raw.events ({}, payload, load_id, kafka_topic, kafka_partition,"
@@ -169,11 +169,13 @@ def start_over() -> None:
         )
 
 
-def _load(connection: Connection[TupleRow], stored: int) -> int:
+def _load(connection: Connection[TupleRow], events: Sequence[Event]) -> int:
+    newest = max((event.occurred_at for event in events), default=None)
     row = connection.execute(
         "insert into raw.loads (cluster_id, started_at, records_read, stored, duplicates, rejected,"
-        " offset_ranges) values ('test', %s, %s, %s, 0, 0, '{}') returning load_id",
-        (NOON, stored, stored),
+        " newest_event_at, offset_ranges)"
+        " values ('test', %s, %s, %s, 0, 0, %s, '{}') returning load_id",
+        (NOON, len(events), len(events), newest),
     ).fetchone()
     assert row is not None
     return int(row[0])
