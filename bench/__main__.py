@@ -82,7 +82,7 @@ def of_seconds(seconds: dict[str, list[float]], events: int) -> list[Contender]:
 
 def say(text: str) -> None:
     """Tell how far it is."""
-    log.print(f"bench: {text}", style="dim", highlight=False)
+    log.print(f"bench: {text}", style="dim", highlight=False, soft_wrap=True)
 
 
 main()

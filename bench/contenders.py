@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,15 +11,16 @@ from rich.table import Table
 
 from bench.process import NotMeasured
 
+WIDTH = 120  # where nobody looks at a terminal
 HEADINGS = (
     "events",
     "median s",
     "min s",
     "max s",
     "events/s",
-    "beside the limit",
-    "events/s once started",
-    "peak RSS MB",
+    "of the\nlimit",
+    "once started\nevents/s",
+    "peak\nRSS MB",
 )
 
 
@@ -69,15 +71,19 @@ def show(title: str, contenders: Sequence[Contender], load_before: float) -> Non
     limit = max((one.rate for one in contenders if one.is_limit and one.runs), default=None)
     load = f"load average {load_before:.1f} before, {os.getloadavg()[0]:.1f} after"
     table = Table(title=f"{title} ({load}; {os.cpu_count()} cores)")
-    table.add_column("contender", overflow="fold", min_width=30)
+    table.add_column("contender")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for contender in contenders:
         if contender.runs and contender.problem is None:
             table.add_row(contender.name, *_figures(contender, limit))
         else:
-            table.add_row(f"{contender.name}: {contender.problem or 'not run'}", "–")
-    Console(width=120).print(table)
+            table.add_row(contender.name, f"{contender.events:,}", "see below")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(table)
+    for contender in contenders:
+        if contender.problem is not None:
+            console.print(f"{contender.name}: {contender.problem}", highlight=False, markup=False)
 
 
 def _figures(contender: Contender, limit: float | None) -> list[str]:

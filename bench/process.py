@@ -1,5 +1,6 @@
 """Run a contender as a process of its own, and see how much memory it takes."""
 
+import itertools
 import subprocess
 import tempfile
 import threading
@@ -14,6 +15,7 @@ import psutil
 
 LONGEST_SECONDS = 600
 SAMPLE_SECONDS = 0.1
+LOOK_FOR_CHILDREN_EVERY = 10  # samples: finding them means reading all of /proc
 
 
 class NotMeasured(Exception):
@@ -49,17 +51,18 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(SAMPLE_SECONDS):
-            self.megabytes = max(self.megabytes, self._resident() / 1e6)
-
-    def _resident(self) -> int:
-        total = 0
-        try:
-            for process in (self._process, *self._process.children(recursive=True)):
-                total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            return 0  # one of them has just ended: the next sample tells
-        return total
+        family = [self._process]
+        for number in itertools.count():
+            if self._ended.wait(SAMPLE_SECONDS):
+                return
+            try:
+                if number % LOOK_FOR_CHILDREN_EVERY == 0:
+                    family = [self._process, *self._process.children(recursive=True)]
+                resident = sum(process.memory_info().rss for process in family)
+            except psutil.NoSuchProcess:  # one of them has just ended
+                family = [self._process]
+            else:
+                self.megabytes = max(self.megabytes, resident / 1e6)
 
 
 def run(
@@ -84,11 +87,11 @@ def run(
         try:
             with PeakMemory(process.pid) as memory:
                 output, _ = process.communicate(timeout=LONGEST_SECONDS)
+                seconds = time.perf_counter() - started
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise NotMeasured(f"did not end within {LONGEST_SECONDS} s") from None
-        seconds = time.perf_counter() - started
         if process.returncode:
             errors.seek(0)
             said = [line.strip() for line in errors if line.strip()] or ["no reason given"]
@@ -97,7 +100,7 @@ def run(
 
 
 @contextmanager
-def running(command: list[str | Path], *, log: Path) -> Iterator[tuple[int, PeakMemory]]:
+def running(command: Sequence[str | Path], *, log: Path) -> Iterator[tuple[int, PeakMemory]]:
     """Run a service while the block lasts; give its pid and its memory."""
     with log.open("w") as out:
         process = subprocess.Popen(

@@ -21,7 +21,7 @@ CONSENT = {"consent": {"categoryPreferences": {"Analytics": True, "Personalizati
 MALFORMED_EVERY = 100
 SPOILS: tuple[Callable[[bytes], bytes], ...] = (
     lambda value: value[:-1],
-    lambda value: value.replace(b'"messageId"', b'"message"').replace(b'"message_id"', b'"id"'),
+    lambda value: value.replace(b'"messageId"', b'"message"').replace(b'"message_id":', b'"id":'),
     lambda value: value.replace(b"Trail", b"\\u0000"),
     lambda value: value.replace(b"Trail", b"\xff"),
     lambda value: b"",

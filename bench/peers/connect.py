@@ -24,6 +24,7 @@ from footfall.stack.process import choose_port
 POM = Path(__file__).with_name("connect-pom.xml")
 MAIN = "org.apache.kafka.connect.cli.ConnectStandalone"
 MEMORY = ("-Xms256M", "-Xmx2G")  # what Kafka's own start script gives it
+QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
 ASK_SECONDS = 0.25
 
 WORKER = """\
@@ -56,11 +57,25 @@ batch.size=10000
 dialect.postgres.unnest.insert.enabled=true
 """
 
+# Sets aside what the converter cannot read, instead of stopping.
+TOLERANT = """\
+errors.tolerance=all
+errors.deadletterqueue.topic.name=bench.dead_letters
+errors.deadletterqueue.topic.replication.factor=1
+"""
+
 _numbers = itertools.count(1)
 
 
 def load(topic: str, table: str, events: int, *, folder: Path, sink: str = "") -> Run:
     """Load a topic's events into a table.
+
+    Args:
+        topic: what to read.
+        table: where to.
+        events: how many rows to wait for.
+        folder: for its settings and logs.
+        sink: further settings of the sink.
 
     Raises:
         NotMeasured: there is no Java or Maven, or the sink stopped.
@@ -106,7 +121,7 @@ def _command(
         password=place.password,
     )
     sink_file.write_text(filled + sink)
-    return [program, *MEMORY, "-cp", f"{classes}/*", MAIN, worker_file, sink_file]
+    return [program, *MEMORY, QUIET, "-cp", f"{classes}/*", MAIN, worker_file, sink_file]
 
 
 def _await(table: str, expected: int, name: str, port: int, pid: int, log: Path) -> int:

@@ -30,9 +30,9 @@ def quix_streams(events: int, folder: Path) -> Run:
 
 
 def _make_environment(python: Path, pins: Path, folder: Path) -> None:
-    uv = [UV, "--quiet"]
+    uv: list[str | Path] = [UV, "--quiet"]
     run([*uv, "venv", "--python", sys.executable, python.parent.parent], cwd=folder)
-    target = ["--python", python, "--require-hashes", "--requirements", pins]
+    target: list[str | Path] = ["--python", python, "--require-hashes", "--requirements", pins]
     run([*uv, "pip", "install", *target], cwd=folder)
 
 
