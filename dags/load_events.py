@@ -1,15 +1,16 @@
-"""Load the shop's events from Kafka into Postgres, in micro-batches, exactly once.
+"""Load the shop's events and its catalog from Kafka into Postgres, in micro-batches, exactly once.
 
-Reads the topics of ``FOOTFALL_TOPICS``, writes ``raw.events`` and ``raw.rejected_events``; goes on
-until it has caught up. Tells ``raw_events`` only when something was stored.
+Reads the topics of ``FOOTFALL_TOPICS`` and ``FOOTFALL_CATALOG_TOPIC`` until it has caught up; loaders
+side by side share a large backlog. Tells ``raw_events`` only when something was stored.
 
-Replay a window: trigger with ``since`` and ``until``; what is stored already is not stored again.
+Backfill: a run replays its own interval, by the events' time. For a long window one run is enough:
+trigger with ``since`` and ``until``. What is stored already is not stored again.
 """
 
 from airflow.sdk import Context, CronDataIntervalTimetable, dag
 
 from footfall_airflow.assets import RAW_EVENTS
-from footfall_airflow.stages import EPOCH, REPLAY_WINDOW, instant, stage
+from footfall_airflow.stages import EPOCH, REPLAY_WINDOW, stage, window
 
 
 @dag(
@@ -23,13 +24,32 @@ from footfall_airflow.stages import EPOCH, REPLAY_WINDOW, instant, stage
     params=REPLAY_WINDOW,
 )
 def load_events() -> None:
-    @stage(outlets=[RAW_EVENTS])
-    def load(**context: Context):
+    @stage()
+    def share_partitions():
+        from footfall.path import share_partitions
+
+        return share_partitions()
+
+    @stage()
+    def load(partitions: list, **context: Context):
         from footfall.path import load_events
 
-        return load_events(instant(context["params"]["since"]), instant(context["params"]["until"]))
+        return load_events(*window(context), partitions=partitions)
 
-    load()
+    @stage(outlets=[RAW_EVENTS], trigger_rule="none_failed_min_one_success")
+    def add_up(loaded: list):
+        from footfall.path import add_up
+
+        return add_up(loaded)
+
+    @stage()
+    def load_catalog():
+        from footfall.path import load_catalog
+
+        return load_catalog()
+
+    add_up(load.expand(partitions=share_partitions()))
+    load_catalog()
 
 
 load_events()

@@ -6,16 +6,17 @@ stage first, when that gate has not spoken yet.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from footfall.errors import NotReady
 
 if TYPE_CHECKING:
     from footfall.ingest.micro_batch import Ingested
+    from footfall.ingest.reader import Partition
     from footfall.modelling.promotion import Promotion
     from footfall.modelling.scoring import ScoreSet
     from footfall.publish.publication import Publication
@@ -69,12 +70,55 @@ class Promotions:
     reasons: dict[str, str]
 
 
-def load_events(since: datetime | None = None, until: datetime | None = None) -> "Ingested | None":
-    """Load what is new in Kafka, or replay a window; None when nothing was stored."""
+def share_partitions() -> "list[list[Partition]]":
+    """Return groups of (topic, partition): what each of the loaders side by side shall load."""
+    from footfall.ingest.groups import partition_groups
+    from footfall.settings import settings
+
+    return partition_groups(settings().loaders)
+
+
+def load_events(
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    partitions: Iterable[Sequence[Any]] | None = None,
+) -> "Ingested | None":
+    """Load what is new, or replay a window; None when nothing was stored.
+
+    ``partitions`` are the (topic, partition)s to read, as pairs; None is all.
+    """
     from footfall.ingest.micro_batch import ingest_until_caught_up
     from footfall.ingest.window import ingest_window
 
-    done = ingest_window(since, until) if since or until else ingest_until_caught_up()
+    named = None if partitions is None else [(str(topic), int(n)) for topic, n in partitions]
+    if since or until:
+        done = ingest_window(since, until, partitions=named)
+    else:
+        done = ingest_until_caught_up(partitions=named)
+    return done if done.stored else None
+
+
+def add_up(loaded: Iterable[Mapping[str, Any]]) -> "Ingested":
+    """Return what loaders that worked side by side have loaded together."""
+    from footfall.ingest.micro_batch import Ingested
+
+    each = [Ingested(**facts) for facts in loaded]
+    return Ingested(
+        loads=sum(one.loads for one in each),
+        records_read=sum(one.records_read for one in each),
+        stored=sum(one.stored for one in each),
+        duplicates=sum(one.duplicates for one in each),
+        rejected=sum(one.rejected for one in each),
+        seconds=max(one.seconds for one in each),
+    )
+
+
+def load_catalog() -> "Ingested | None":
+    """Load what is new in the catalog; None when nothing was stored."""
+    from footfall.ingest import catalog
+
+    done = catalog.load_catalog()
     return done if done.stored else None
 
 
@@ -214,6 +258,7 @@ def run_until_published(
         return done
 
     timed("ingest", ingest_until_caught_up)
+    timed("catalog", load_catalog)
     built = timed("build", gated_build)
     for name in _without_champion():
         timed(f"train {name}", partial(train_champion, name, now=now(), actor=actor))

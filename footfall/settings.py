@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     batch_bytes: int = 32 * 1024 * 1024
     most_rejected: float = Field(default=0.5, ge=0, le=1)
     accepted_gaps: str = "new_cluster"
+    loaders: int = Field(default=4, ge=1)
     score_ttl_hours: int = 48
 
     @field_validator("home")

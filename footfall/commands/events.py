@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from footfall.commands.console import AsJson, Since, Until, check_window, progress, tell
 from footfall.errors import BadArgument
+
+if TYPE_CHECKING:
+    from footfall.ingest.micro_batch import Ingested
 
 app = typer.Typer()
 reject_app = typer.Typer(help="Records that were set aside.", no_args_is_help=True)
@@ -99,7 +103,7 @@ def ingest(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load events from Kafka into raw.events, exactly once; a window is loaded again."""
+    """Load events and the catalog from Kafka, exactly once; a window of events is loaded again."""
     check_window(since, until)
     windowed = since is not None or until is not None
     if once and (until_caught_up or windowed):
@@ -108,18 +112,23 @@ def ingest(
         from footfall.ingest.window import ingest_window
 
         done = ingest_window(since, until)
-    else:
-        from footfall.ingest.micro_batch import ingest_until_caught_up
+        tell(done, _read(done), as_json)
+        return
+    from footfall.ingest.catalog import load_catalog
+    from footfall.ingest.micro_batch import ingest_until_caught_up
 
-        with progress("ingest") as advance:
-            done = ingest_until_caught_up(
-                most_loads=1 if once else None, accept_gap=accept_gap, on_progress=advance
-            )
-    tell(
-        done,
+    most = 1 if once else None
+    with progress("ingest") as advance:
+        done = ingest_until_caught_up(most_loads=most, accept_gap=accept_gap, on_progress=advance)
+        catalog = load_catalog(most_loads=most, accept_gap=accept_gap)
+    told = f"{_read(done)}; catalog: {_read(catalog)}" if catalog.records_read else _read(done)
+    tell(asdict(done) | {"catalog": asdict(catalog)}, told, as_json)
+
+
+def _read(done: "Ingested") -> str:
+    return (
         f"read {done.records_read:,} = stored {done.stored:,} + duplicate {done.duplicates:,} + "
-        f"rejected {done.rejected:,} in {done.seconds:.1f} s",
-        as_json,
+        f"rejected {done.rejected:,} in {done.seconds:.1f} s"
     )
 
 

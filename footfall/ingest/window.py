@@ -22,7 +22,12 @@ from footfall.warehouse.events import EventBatch
 from footfall.warehouse.loads import Load, Origin, Range
 
 
-def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
+def ingest_window(
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    partitions: Sequence[Partition] | None = None,
+) -> Ingested:
     """Load the events with since <= occurred_at < until that Kafka holds and the database does not.
 
     Records that cannot be read belong to no window; the loader of new records sets them aside.
@@ -31,6 +36,7 @@ def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
     Args:
         since: None is from the first event on.
         until: None is up to the last event.
+        partitions: the (topic, partition)s to read, None is all.
 
     Raises:
         BadArgument: since is not before until.
@@ -45,7 +51,7 @@ def ingest_window(since: datetime | None, until: datetime | None) -> Ingested:
     started = time.monotonic()
     done: list[Load] = []
     with (
-        open_reader(settings().kafka, settings().topic_list) as reader,
+        open_reader(settings().kafka, settings().topic_list, partitions=partitions) as reader,
         loads.session() as connection,
     ):
         opened_at = loads.clock(connection)

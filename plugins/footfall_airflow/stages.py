@@ -20,6 +20,7 @@ from footfall.events.instants import parse_instant
 from footfall_airflow.assets import FEATURES
 
 ACTOR = "airflow"
+BACKFILL = "backfill"  # a run's type
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MODEL_NAMES = ["purchase", "churn"]
 FINAL = (GateStopped, BadArgument, BuildFailed, NotReady)  # a second try would see the same
@@ -40,7 +41,7 @@ REPLAY_WINDOW = {
         type=["null", "string"],
         title=name.capitalize(),
         description=f"Replay from Kafka the window {meaning} this instant (ISO 8601, UTC). "
-        "Empty: load what is new.",
+        "Empty: load what is new; in a backfill, the run's data interval.",
     )
     for name, meaning in (("since", "from"), ("until", "before"))
 }
@@ -99,6 +100,20 @@ def instant(text: str | None) -> datetime | None:
         return parse_instant(text) if text else None
     except ValueError:
         raise BadArgument(f"{text!r} is no ISO 8601 instant, such as 2017-12-02") from None
+
+
+def window(context: Context) -> tuple[datetime | None, datetime | None]:
+    """Find the window of events that a run is about: its params, else a backfill's data interval.
+
+    Returns:
+        From, inclusive, and until, exclusive. Both None: what is new.
+    """
+    params = context["params"]
+    if params["since"] or params["until"]:
+        return instant(params["since"]), instant(params["until"])
+    if context["dag_run"].run_type == BACKFILL:
+        return context["data_interval_start"], context["data_interval_end"]
+    return None, None
 
 
 def as_of(context: Context) -> datetime | None:
