@@ -74,8 +74,8 @@ class AnyObject(msgspec.Struct, gc=False):
     """Any JSON object."""
 
 
-class Envelope(msgspec.Struct, rename="camel", gc=False):
-    """The fields that decide whether a value is an event; without a type it is in no native one."""
+class _Fields(msgspec.Struct, rename="camel", gc=False):
+    """The fields that decide whether a value is an event; without a type it is no native one."""
 
     type: str | None = None
     event: str | None = None
@@ -87,13 +87,18 @@ class Envelope(msgspec.Struct, rename="camel", gc=False):
     received_at: str | None = None
     sent_at: str | None = None
     original_timestamp: str | None = None
-    context: AnyObject | None = None
     properties: Properties | None = None
     traits: AnyObject | None = None
 
 
-class PlainEnvelope(Envelope, rename="camel", gc=False):
-    """An envelope that says of consent, if anything, what its sender's documentation says."""
+class Envelope(_Fields, rename="camel", gc=False):
+    """An event in the native shape."""
+
+    context: AnyObject | None = None
+
+
+class PlainEnvelope(_Fields, rename="camel", gc=False):
+    """One that speaks of consent, if at all, as its sender's documentation says."""
 
     context: Context | None = None
 

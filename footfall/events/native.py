@@ -11,6 +11,7 @@ from footfall.events.envelope import (
     MAX_NAME,
     Envelope,
     Id,
+    PlainEnvelope,
     text_id,
 )
 from footfall.events.event import Event, Reason
@@ -19,6 +20,12 @@ from footfall.events.instants import corrected_instant, parse_instant
 FUTURE_TOLERANCE = timedelta(days=1)
 ORDER_EVENTS = frozenset({"purchase", "refund", "cancel"})
 SEGMENT = dialect("segment")
+
+# How the native dialect says each canonical event.
+NATIVE_CALLS: dict[str, dict[str, str]] = {
+    canonical: {"type": "track", "event": name}
+    for name, canonical in reversed(SEGMENT.events.items())
+} | {canonical: {"type": call} for call, canonical in reversed(SEGMENT.calls.items())}
 
 
 class Refused(Exception):
@@ -30,7 +37,7 @@ class Refused(Exception):
 
 
 def event_of(
-    envelope: Envelope,
+    envelope: Envelope | PlainEnvelope,
     consent: bool | None,
     value: bytes,
     received_at: datetime,
@@ -84,7 +91,7 @@ def event_of(
     )
 
 
-def _canonical_name(envelope: Envelope) -> str:
+def _canonical_name(envelope: Envelope | PlainEnvelope) -> str:
     if envelope.type == "track":
         sent = envelope.event or ""
         known = SEGMENT.events.get(sent) or SEGMENT.canonical(sent.strip())
@@ -113,18 +120,20 @@ def _id(value: Id, field: str) -> str | None:
         raise Refused(Reason.BAD_ID, f"{field}: {error}") from None
 
 
-def _check_alias(envelope: Envelope, user_id: str | None) -> None:
+def _check_alias(envelope: Envelope | PlainEnvelope, user_id: str | None) -> None:
     if user_id is None or _id(envelope.previous_id, "previousId") is None:
         raise Refused(Reason.MISSING_PREVIOUS_ID, "an alias needs previousId and userId")
 
 
-def _check_order(envelope: Envelope) -> None:
+def _check_order(envelope: Envelope | PlainEnvelope) -> None:
     order = envelope.properties
     if order is None or _id(order.order_id, "properties.order_id") is None:
         raise Refused(Reason.MISSING_ORDER_ID, "properties.order_id is missing or empty")
 
 
-def _time(envelope: Envelope, received_at: datetime, first_day: datetime) -> datetime:
+def _time(
+    envelope: Envelope | PlainEnvelope, received_at: datetime, first_day: datetime
+) -> datetime:
     try:
         at = (
             parse_instant(envelope.timestamp)

@@ -160,6 +160,8 @@ def _mention(needle: bytes) -> bytes:
 
 def _is_about(record: RejectedRecord, refs: Collection[str], pattern: re.Pattern[bytes]) -> bool:
     read = decode(record.raw, received_at=record.received_at, first_day=settings().first_day)
+    if isinstance(read, list):
+        return any(event.customer_ref in refs for event in read)
     if read.customer_ref is not None:
         return read.customer_ref in refs
     return pattern.search(record.raw) is not None

@@ -26,7 +26,7 @@ cleared_loads as (
 
 ),
 
--- one reading of the payload, not one per column: it is compressed
+-- one reading of the event in the native shape, not one per column: it is compressed
 typed as (
 
     select
@@ -59,7 +59,7 @@ typed as (
         events.load_id
     from events
     cross join
-        lateral jsonb_to_record(events.payload)
+        lateral jsonb_to_record(coalesce(events.mapped, events.payload))
             as body (
                 "previousId" jsonb, context jsonb, properties jsonb, traits jsonb
             )

@@ -1,4 +1,8 @@
-"""The dialects as data: one YAML file each, saying which of its names mean which canonical name."""
+"""The dialects as data: one YAML file each.
+
+``segment.yml`` is the native one: it says which names mean which canonical names. The others say
+how to map their records to it; ``footfall.events.mapping_file`` reads them.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -24,12 +28,12 @@ class Dialect:
 
     def canonical(self, name: str) -> str | None:
         """Return the canonical name of an event, or None if the mapping does not know it."""
-        return self.events.get(name) or self.events.get(_folded(name))
+        return self.events.get(name) or self.events.get(folded(name))
 
 
 @cache
 def dialect(name: str) -> Dialect:
-    """Read the mapping of one dialect, once per process."""
+    """Read the names of a native dialect, once per process."""
     text = (FOLDER / f"{name}.yml").read_text()
     mapping = yaml.safe_load(text)
     return Dialect(
@@ -40,10 +44,11 @@ def dialect(name: str) -> Dialect:
             key: canonical
             for canonical, names in mapping["events"].items()
             for name in names
-            for key in (name, _folded(name))
+            for key in (name, folded(name))
         },
     )
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return a name as names are compared: without regard to case, ``_`` and ``-``."""
     return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
