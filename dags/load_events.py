@@ -1,6 +1,6 @@
 """Load the shop's events and its catalog from Kafka into Postgres, in micro-batches, exactly once.
 
-Reads the topics of ``FOOTFALL_TOPICS`` and ``FOOTFALL_CATALOG_TOPIC`` until it has caught up; loaders
+Reads ``FOOTFALL_TOPICS`` and ``FOOTFALL_CATALOG_TOPIC`` until it has caught up; loaders
 side by side share a large backlog. Tells ``raw_events`` only when something was stored.
 
 Backfill: a run replays its own interval, by the events' time. For a long window one run is enough:

@@ -35,6 +35,7 @@ def about(dag: Any) -> dict[str, Any]:
             task.task_id: {
                 "makes": [asset.name for asset in task.outlets],
                 "after": sorted(task.upstream_task_ids),
+                "mapped": task.is_mapped,
             }
             for task in dag.tasks
         },

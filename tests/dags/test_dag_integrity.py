@@ -81,3 +81,11 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
     assert tasks["score_customers"]["gate_scores"]["makes"] == ["scores"]
     assert tasks["snapshot_features"]["score"]["after"] == ["gate_features"]
     assert tasks["publish_scores"]["publish"]["after"] == ["wait_for_score_set"]
+
+
+def test_loaders_side_by_side_tell_of_their_events_once(report: dict[str, Any]) -> None:
+    tasks = report["dags"]["load_events"]["tasks"]
+    assert [name for name, task in tasks.items() if task["mapped"]] == ["load"]
+    assert tasks["load"] == {"makes": [], "after": ["share_partitions"], "mapped": True}
+    assert tasks["add_up"] == {"makes": ["raw_events"], "after": ["load"], "mapped": False}
+    assert tasks["load_catalog"]["after"] == []

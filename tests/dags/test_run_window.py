@@ -1,0 +1,56 @@
+"""Which window of events a run of load_events is about."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from footfall.errors import BadArgument
+from footfall.settings import ROOT
+
+TEN, TEN_ONE = (datetime(2026, 5, 1, 10, minute, tzinfo=UTC) for minute in (0, 1))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let Airflow be imported, with a home of its own and the plugins folder on the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+        patch.syspath_prepend(ROOT / "plugins")
+        yield
+
+
+def window(run_type: str, **params: str) -> Any:
+    from footfall_airflow.stages import window
+
+    context = {
+        "params": {"since": None, "until": None} | params,
+        "dag_run": SimpleNamespace(run_type=run_type),
+        "data_interval_start": TEN,
+        "data_interval_end": TEN_ONE,
+    }
+    return window(context)
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "manual"])
+def test_a_run_is_about_what_is_new(run_type: str) -> None:
+    assert window(run_type) == (None, None)
+
+
+def test_a_backfill_is_about_its_interval() -> None:
+    assert window("backfill") == (TEN, TEN_ONE)
+
+
+def test_a_run_with_params_is_about_them() -> None:
+    may, june = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    assert window("manual", since="2026-05-01", until="2026-06-01") == (may, june)
+    assert window("manual", since="2026-05-01") == (may, None)
+    assert window("backfill", until="2026-06-01") == (None, june)
+
+
+def test_a_param_that_is_no_instant_is_named() -> None:
+    with pytest.raises(BadArgument, match="'yesterday' is no ISO 8601 instant"):
+        window("manual", since="yesterday")
