@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from footfall.events.decode import decode
-from footfall.events.event import Event
+from footfall.events.event import Event, Reject
 from footfall.warehouse import erasures
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.verdicts import Verdict, record_verdict
@@ -80,19 +80,27 @@ def store(events: Iterable[Mapping[str, Any]], *, verdict: str | None = "pass") 
     """Store one load, with what the gate says of it; return its id. Of the erased, nothing."""
     gone = {digest for (digest,) in rows("select ref_sha256 from privacy.erasures")}
     decoded = [
-        one for one in map(_decoded, events) if erasures.sha256(one.customer_ref) not in gone
+        one
+        for sent in events
+        for one in _decoded(sent)
+        if erasures.sha256(one.customer_ref) not in gone
     ]
     with transaction() as connection:
         load_id = _load(connection, decoded)
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         statement = sql.SQL(
-            "insert into raw.events ({}, payload, load_id, kafka_topic, kafka_partition,"
-            " kafka_offset) values ({}, %s, %s, 'shop.events', 0, 0)"
+            "insert into raw.events ({}, payload, mapped, load_id, kafka_topic, kafka_partition,"
+            " kafka_offset) values ({}, %s, %s, %s, 'shop.events', 0, 0)"
         ).format(names, sql.SQL(", ").join([sql.Placeholder()] * len(COLUMNS)))
         connection.cursor().executemany(
             statement,
             [
-                (*(getattr(one, name) for name in COLUMNS), one.payload.decode(), load_id)
+                (
+                    *(getattr(one, name) for name in COLUMNS),
+                    one.payload.decode(),
+                    None if one.mapped is None else one.mapped.decode(),
+                    load_id,
+                )
                 for one in decoded
             ],
         )
@@ -181,8 +189,8 @@ def _load(connection: Connection[TupleRow], events: Sequence[Event]) -> int:
     return int(row[0])
 
 
-def _decoded(envelope: Mapping[str, Any]) -> Event:
+def _decoded(envelope: Mapping[str, Any]) -> list[Event]:
     value = msgspec.json.encode(envelope)
     read = decode(value, received_at=datetime(2030, 1, 1, tzinfo=UTC), first_day=FIRST_DAY)
-    assert isinstance(read, Event), read
-    return read
+    assert not isinstance(read, Reject), read
+    return [read] if isinstance(read, Event) else read
