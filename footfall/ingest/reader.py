@@ -162,6 +162,24 @@ class Reader:
         """Return the oldest offset that each partition still holds."""
         return {partition: low for partition, (low, _) in self._watermarks().items()}
 
+    def offsets_since(self, at: datetime) -> dict[Partition, int]:
+        """Return where each partition's records with this time stamp, or a later one, begin.
+
+        No record before is as new, though some after may be older. A broker that cannot tell says
+        0: the beginning.
+        """
+        millis = max(0, int((at - EPOCH) / timedelta(milliseconds=1)))
+        asked = [TopicPartition(*partition, millis) for partition in self.partitions]
+        with answering(self.address):
+            told = self._client.offsets_for_times(asked, timeout=broker.ANSWER_SECONDS)
+        found = {(place.topic, place.partition): place for place in told}
+        return {
+            partition: low
+            if found[partition].error
+            else _clamped(found[partition].offset, low, high)
+            for partition, (low, high) in self._watermarks().items()
+        }
+
     def backlog(self, offsets: dict[Partition, int]) -> int:
         """Return about how many records lie between some offsets and the end."""
         ends = {partition: high for partition, (_, high) in self._watermarks().items()}
@@ -265,6 +283,11 @@ class Reader:
 
     def _where(self) -> str:
         return ", ".join(f"{topic}[{partition}]" for topic, partition in self.partitions)
+
+
+def _clamped(offset: int, low: int, high: int) -> int:
+    """Return an offset that a partition holds; a negative one means its end."""
+    return high if offset < 0 else max(low, offset)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Load a window of time from Kafka again: what is stored already stays as it is.
 
-The window is of the events' own time. Kafka is not ordered by it, so every record that Kafka still
-holds is read. Offsets are never moved: the loader of new records goes on where it was.
+The window is of the events' own time, and Kafka is not ordered by it. An event may come however
+late, so what Kafka holds is read up to its end; but none lies more than a day after its record's
+time stamp, so what came earlier than a day before the window is not read. Offsets are never moved:
+the loader of new records goes on where it was.
 """
 
 import time
@@ -14,12 +16,16 @@ from psycopg.rows import TupleRow
 from footfall.errors import BadArgument
 from footfall.events.decode import decode
 from footfall.events.event import Event, Reject
+from footfall.events.native import FUTURE_TOLERANCE
 from footfall.ingest.micro_batch import Ingested, total
-from footfall.ingest.reader import Partition, Reader, open_reader
+from footfall.ingest.reader import EPOCH, Partition, Reader, open_reader
 from footfall.settings import settings
 from footfall.warehouse import loads
 from footfall.warehouse.events import EventBatch
 from footfall.warehouse.loads import Load, Origin, Range
+
+# So long before an event its record may have come.
+EARLIER = FUTURE_TOLERANCE + timedelta(minutes=1)
 
 
 def ingest_window(
@@ -55,7 +61,7 @@ def ingest_window(
         loads.session() as connection,
     ):
         opened_at = loads.clock(connection)
-        starts = reader.first_offsets()
+        starts = _starts(reader, since)
         reader.seek(starts)
         while not reader.at_end():
             started_at = opened_at + timedelta(seconds=time.monotonic() - started)
@@ -68,6 +74,12 @@ def ingest_window(
                 done.append(_store(connection, origin, batch))
             starts = ends
     return total(done, time.monotonic() - started)
+
+
+def _starts(reader: Reader, since: datetime | None) -> dict[Partition, int]:
+    if since is None or since < EPOCH + EARLIER:
+        return reader.first_offsets()
+    return reader.offsets_since(since - EARLIER)
 
 
 def _fill(
