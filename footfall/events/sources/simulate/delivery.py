@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from footfall.events.event import Message
@@ -21,7 +22,7 @@ FAR_MS = (3_600_000, 10 * DAY_MS)
 DUPLICATE, MALFORMED, FACT = "duplicate", "malformed", "fact"
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """A message on its way. ``kind`` is an event's name, or DUPLICATE, MALFORMED, FACT."""
 
     message: Message
@@ -124,7 +125,7 @@ class Delivery:
         shortest, longest = np.log(FAR_MS)
         far = np.exp(shortest + delay * (longest - shortest))
         delays = np.where(near < NEAR_SHARE, delay * NEAR_MS, far).astype(np.int64)
-        copies = [sent[place]._replace(kind=DUPLICATE) for place in places.tolist()]
+        copies = [replace(sent[place], kind=DUPLICATE) for place in places.tolist()]
         return (arrival + delays)[places], copies
 
     def _garbage(
@@ -145,4 +146,4 @@ def _sent_late(sent: Sent, arrival: int) -> Sent:
     """Let the event say when its sender, long offline, could send it at last."""
     stamp = datetime.fromtimestamp(arrival / 1000, UTC).isoformat(timespec="milliseconds")
     value = (sent.message.value or b"")[:-1] + f',"sentAt":"{stamp}"}}'.encode()
-    return sent._replace(message=sent.message._replace(value=value), is_late=True)
+    return replace(sent, message=sent.message._replace(value=value), is_late=True)

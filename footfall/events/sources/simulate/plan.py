@@ -124,15 +124,15 @@ def _period(
         raise BadArgument(f"--days is {days}; give 1 or more")
     if days is not None and since is not None and until is not None:
         raise BadArgument("--since, --until and --days are given; two of them make a period")
-    length = timedelta(days=days or DAYS)
     try:
+        length = timedelta(days=days or DAYS)
         if since is None:
             since = (
                 FIRST_DAY if until is None or (not days and until > FIRST_DAY) else until - length
             )
         until = until or since + length
     except OverflowError:
-        raise BadArgument(f"a period of {length.days} days leaves the calendar") from None
+        raise BadArgument(f"a period of {days or DAYS} days leaves the calendar") from None
     if not since < until:
         raise BadArgument(
             f"--since {since.isoformat()} is not before --until {until.isoformat()}; "

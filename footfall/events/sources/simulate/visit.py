@@ -4,6 +4,8 @@ from collections.abc import Callable
 from math import log
 from typing import NamedTuple
 
+import msgspec
+
 from footfall.events.sources.simulate.customers import (
     ALLOWS,
     ANALYTICS_ONLY,
@@ -32,7 +34,7 @@ class Effect(NamedTuple):
     cancelled: int = 0
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event that lacks only its message id and time stamps, between ``front`` and ``back``.
 
     ``ids`` says which of the customer's ids it carries: a bit per device, ``USER`` for the user id.
