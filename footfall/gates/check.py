@@ -14,7 +14,7 @@ from expectations import events as event_suites
 from expectations import features as feature_suites
 from expectations import scores as score_suites
 from expectations.evaluate import Result, evaluate
-from footfall.events import dialects
+from footfall.events.native import NATIVE_CALLS
 from footfall.warehouse import verdicts
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.verdicts import NOTHING, Gate, Verdict, record_verdict
@@ -40,7 +40,7 @@ def check_raw() -> Verdict:
         if found:
             share = min(1.0, SAMPLE_ROWS / found)
             rows = verdicts.event_rows_frame(connection, load_ids, share=share)
-            results.append(evaluate(rows, event_suites.rows_suite(_known_names())))
+            results.append(evaluate(rows, event_suites.rows_suite(set(NATIVE_CALLS))))
         return record_verdict(
             connection,
             _verdict(
@@ -157,10 +157,3 @@ def _nothing(
         rows_found=0,
     )
     return record_verdict(connection, verdict)
-
-
-def _known_names() -> set[str]:
-    mappings = [dialects.dialect(file.stem) for file in dialects.FOLDER.glob("*.yml")]
-    return {
-        name for mapping in mappings for name in (*mapping.calls.values(), *mapping.events.values())
-    }
