@@ -21,7 +21,9 @@ app.add_typer(reject_app, name="reject")
 
 @app.command()
 def replay(
-    source: Annotated[str, typer.Argument(help="complete-journey, simulate or FILE.jsonl[.gz]")],
+    source: Annotated[
+        str, typer.Argument(help="complete-journey, simulate, FILE.jsonl[.gz] or FILE.csv[.gz]")
+    ],
     since: Since = None,
     until: Until = None,
     topic: Annotated[
@@ -29,6 +31,10 @@ def replay(
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Events per second.", min=0.001)] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many events.", min=0)] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(metavar="MAPPING.yml", help="CSV: its mapping file, or rees46."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="simulate: which shop. Default: 1.")] = None,
     customers: Annotated[
         int | None, typer.Option(help="simulate: default 2,000, or what --limit needs.")
@@ -53,9 +59,10 @@ def replay(
 ) -> None:
     """Send a source's events to Kafka."""
     from footfall.events.producer import send
-    from footfall.events.sources import limited, open_source
+    from footfall.events.sources import check_mapping, limited, open_source
 
     check_window(since, until)
+    check_mapping(source, mapping)
     options = {
         "seed": seed,
         "customers": customers,
@@ -76,7 +83,7 @@ def replay(
         option = next(iter(given), "truth")
         raise BadArgument(f"--{option} is for the source simulate, not for {source}; leave it out")
     else:
-        messages = open_source(source, since=since, until=until, limit=limit)
+        messages = open_source(source, since=since, until=until, limit=limit, mapping=mapping)
     with _opened(truth) as file, progress(f"replay {source}") as advance:
         sent = send(messages, topic=topic, rate=rate, on_progress=lambda done: advance(done, limit))
         if file and shop:

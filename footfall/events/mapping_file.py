@@ -115,6 +115,16 @@ def read_mappings(folder: Path) -> tuple[EventMapping, ...]:
     )
 
 
+def find_mapping(name: str) -> MappingFile:
+    """Read the mapping file at a path, or the one of that name that comes with Footfall.
+
+    Raises:
+        BadArgument: as ``read_mapping`` does.
+    """
+    ours = FOLDER / "csv" / f"{name}.yml"
+    return read_mapping(ours if "/" not in name and ours.is_file() else Path(name))
+
+
 def read_mapping(path: Path) -> MappingFile:
     """Read one mapping file.
 

@@ -55,7 +55,7 @@ COMPARED = {
 CUSTOMER = "(select customer_id from analytics.customer_identities where ref = 'u:900 ' || %s)"
 ANONYMOUS = "'7f0b1c9e-5a2d-4c1e-9b3f-2d1a0c4e8b77 ' || %s"
 ROWS = {
-    "events": f"intermediate.stg_shop__events where anonymous_id = {ANONYMOUS} order by occurred_at",
+    "events": f"intermediate.stg_shop__events where anonymous_id = {ANONYMOUS} order by 6",
     "sessions": f"analytics.fct_sessions where customer_id = {CUSTOMER} order by started_at",
     "orders": f"analytics.fct_orders where customer_id = {CUSTOMER}",
     "lines": "analytics.fct_order_lines where order_id = 'o-1001 ' || %s order by product_id",
