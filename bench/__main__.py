@@ -36,15 +36,16 @@ def main() -> None:
         os.environ["FOOTFALL_HOME"] = str(Path(folder, "home"))
         settings.cache_clear()
         say("starting servers")
-        servers.up()
+        broker = next(one for one in servers.up().services if one.name == "kafka")
         try:
             for section in options.section or SECTIONS:
-                measure(section, options, Path(folder))
+                title = f"{section}, Kafka: {broker.facts.get('kind')}"
+                measure(section, title, options, Path(folder))
         finally:
             servers.down()
 
 
-def measure(section: str, options: argparse.Namespace, folder: Path) -> None:
+def measure(section: str, title: str, options: argparse.Namespace, folder: Path) -> None:
     """Run one section and print its table."""
     load = os.getloadavg()[0]
     if section == "ingest":
@@ -64,7 +65,7 @@ def measure(section: str, options: argparse.Namespace, folder: Path) -> None:
         say("simulate")
         seconds = simulate.measure(events=options.events, rounds=options.rounds)
         taking_part = of_seconds(seconds, options.events)
-    contenders.show(section, taking_part, load)
+    contenders.show(title, taking_part, load)
 
 
 def of_seconds(seconds: dict[str, list[float]], events: int) -> list[Contender]:

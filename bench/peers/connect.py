@@ -95,8 +95,9 @@ def load(topic: str, table: str, events: int, *, folder: Path, sink: str = "") -
 def _run(
     events: int, first: int, last: int, first_at: float, ended: float, memory: PeakMemory
 ) -> Run:
-    """Work out the speed between the first rows that were seen and the last."""
-    working = events * (ended - first_at) / (last - first) if last > first else None
+    """Work out the speed between the first rows that were seen and the last, if far apart."""
+    seen_growing = last - first >= events / 2
+    working = events * (ended - first_at) / (last - first) if seen_growing else None
     return Run(ended, working, memory.megabytes)
 
 
