@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup lock up down status reset check test demo bench docs
+.PHONY: setup lock up down status reset check test fuzz demo bench docs
 
 setup: .venv/.complete
 
@@ -43,6 +43,9 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
+	$(BIN)/python -m tests.events.fuzz_decoder $(ARGS)
 
 demo: setup
 	$(BIN)/python -m footfall.demo
