@@ -156,7 +156,11 @@ def plain_consent(context: Context | None) -> bool | None:
         return _both(preferences.Analytics, preferences.Personalization)
     if context.consentManagement is None:
         return None
-    return stated_consent({"consentManagement": msgspec.to_builtins(context.consentManagement)})
+    denied = context.consentManagement.deniedConsentIds or ()
+    allowed = context.consentManagement.allowedConsentIds or ()
+    return _both(
+        *(False if purpose in denied else purpose in allowed or None for purpose in PURPOSES)
+    )
 
 
 def stated_consent(context: Any) -> bool | None:
