@@ -8,17 +8,23 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from footfall.events.decode import _decode_native, decode, sender_and_time
-from footfall.events.envelope import MAX_ID
-from footfall.events.event import Event, Reject
-from footfall.events.json_text import parse
+try:
+    import atheris
+except ImportError:
+    atheris = None
+
+with atheris.instrument_imports(include=["footfall.events"]) if atheris else nullcontext():
+    from footfall.events.decode import _decode_native, decode, sender_and_time
+    from footfall.events.envelope import MAX_ID
+    from footfall.events.event import Event, Reject
+    from footfall.events.json_text import parse
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,7 +117,7 @@ def _by_hypothesis(seconds: float) -> int:
     return done
 
 
-def _by_atheris(atheris: Any, seconds: float) -> None:
+def _by_atheris(seconds: float) -> None:
     """Fuzz for so long, from the golden records on; libFuzzer ends the process."""
     with tempfile.TemporaryDirectory() as corpus, tempfile.NamedTemporaryFile("w") as words:
         for number, record in enumerate(RECORDS):
@@ -119,7 +125,6 @@ def _by_atheris(atheris: Any, seconds: float) -> None:
         quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in FRAGMENTS)
         words.writelines(f'"{word}"\n' for word in quoted)
         words.flush()
-        atheris.instrument_all()
         limits = [f"-max_total_time={int(seconds)}", "-max_len=8192", "-print_final_stats=1"]
         atheris.Setup([sys.argv[0], f"-dict={words.name}", *limits, corpus], check)
         atheris.Fuzz()
@@ -128,13 +133,11 @@ def _by_atheris(atheris: Any, seconds: float) -> None:
 def main() -> None:
     """Fuzz for the seconds that the first argument says, by default a minute."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    try:
-        import atheris
-    except ImportError:
+    if atheris is None:
         sys.stderr.write("atheris is not installed; fuzzing with Hypothesis\n")
         sys.stderr.write(f"{_by_hypothesis(seconds):,} inputs, no finding\n")
     else:
-        _by_atheris(atheris, seconds)
+        _by_atheris(seconds)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The compiled expressions and templates say what JMESPath says, and a little more."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,26 @@ def test_a_bad_mapping_file_is_named_with_its_key_and_the_remedy(
     with pytest.raises(BadArgument, match=message) as raised:
         read_mapping(path)
     assert str(path) in str(raised.value)
+
+
+def test_the_mapping_file_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "till.yml"
+    path.write_text(block)
+    record = {"till": 1, "receipt": 7, "kind": "sale", "card": "900", "at": 1e9, "ok": "Y"}
+    (mapped,) = read_mapping(path).mapping.native(record | {"rows": [{"ean": 4, "n": 1}]})
+    assert mapped.envelope == {
+        "type": "track",
+        "event": "Order Completed",
+        "messageId": "till:7",
+        "userId": "900",
+        "timestamp": "2001-09-09T01:46:40Z",
+        "properties": {"order_id": 7, "products": [{"product_id": 4, "quantity": 1}]},
+        "context": {
+            "consent": {"categoryPreferences": {"Analytics": True, "Personalization": True}}
+        },
+    }
 
 
 def test_yes_and_no_are_words_in_a_mapping_file(tmp_path: Path) -> None:
