@@ -112,7 +112,7 @@ class Delivery:
         for number, place in enumerate(np.flatnonzero(late).tolist()):
             effect = drafts[place].effect
             if effect is not None and effect.orders:
-                delays[number] %= LONGEST_ORDER_DELAY_MS
+                delays[number] = min(delays[number], LONGEST_ORDER_DELAY_MS)
         arrival[late] += delays
         return arrival, late
 

@@ -24,6 +24,7 @@ HOUR_MS = 3_600_000
 HOURS_SPREAD = 2.2
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Shop:
@@ -80,7 +81,7 @@ class Shop:
             return self._catalog.new_day(day, sale and not was_sale, was_sale and not sale)
         return self._catalog.new_day(self._plan.start, sale, False) if sale else iter(())
 
-    def _live(self, at: Ints, customer: Ints, is_mail: Ints, sale: bool) -> None:
+    def _live(self, at: Ints, customer: Ints, is_mail: Flags, sale: bool) -> None:
         behaviour = self._behaviour
         for when, who, mail in zip(at.tolist(), customer.tolist(), is_mail.tolist(), strict=True):
             if mail:
@@ -88,7 +89,7 @@ class Shop:
             else:
                 behaviour.visit(when, who, sale)
 
-    def _day(self, day: int) -> tuple[Ints, Ints, Ints]:
+    def _day(self, day: int) -> tuple[Ints, Ints, Flags]:
         """Return the visits and email openings of a day: when, who, and which it is, by time."""
         people, rng, plan = self._customers, self._rng, self._plan
         rates = people.rates(day, weekday(day) >= 5) * busyness(day)
