@@ -1,4 +1,4 @@
-"""Run ``make bench``: servers of its own, some rounds of each contender in turn, medians.
+"""Run ``make bench``: some rounds of each contender in turn, on servers of its own; medians.
 
 ``make bench ARGS="--events 20000 --rounds 1 --no-peers"`` is a quick look.
 """
@@ -6,6 +6,7 @@
 import argparse
 import os
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 from rich.console import Console
@@ -31,41 +32,51 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs")
     parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder:
+    for section in options.section or SECTIONS:
+        load = os.getloadavg()[0]
+        title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
+        contenders.show(title, taking_part, load)
+
+
+def measure_ingest(options: argparse.Namespace) -> tuple[str, list[Contender]]:
+    """Run the section ``ingest`` on servers of its own."""
+    from bench import ingest
+
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
         Path(folder).chmod(0o755)  # Postgres runs as another user where this one is root
+        forget_the_users_servers()
         os.environ["FOOTFALL_HOME"] = str(Path(folder, "home"))
         settings.cache_clear()
         say("starting servers")
         broker = next(one for one in servers.up().services if one.name == "kafka")
         try:
-            for section in options.section or SECTIONS:
-                title = f"{section}, Kafka: {broker.facts.get('kind')}"
-                measure(section, title, options, Path(folder))
+            taking_part = ingest.contenders(
+                events=options.events,
+                peer_events=options.peer_events,
+                with_peers=not options.no_peers,
+                folder=Path(folder),
+                say=say,
+            )
+            contenders.take_turns(taking_part, rounds=options.rounds, say=say)
         finally:
             servers.down()
+    return f"ingest, Kafka: {broker.facts.get('kind')}", taking_part
 
 
-def measure(section: str, title: str, options: argparse.Namespace, folder: Path) -> None:
-    """Run one section and print its table."""
-    load = os.getloadavg()[0]
-    if section == "ingest":
-        from bench import ingest
+def forget_the_users_servers() -> None:
+    """Drop what the environment sets (.env is out of reach): the tables are emptied many times."""
+    for name in [name for name in os.environ if name.startswith("FOOTFALL_")]:
+        if name != "FOOTFALL_KAFKA_BROKER":
+            del os.environ[name]
 
-        taking_part = ingest.contenders(
-            events=options.events,
-            peer_events=options.peer_events,
-            with_peers=not options.no_peers,
-            folder=folder,
-            say=say,
-        )
-        contenders.take_turns(taking_part, rounds=options.rounds, say=say)
-    else:
-        from bench import simulate
 
-        say("simulate")
-        seconds = simulate.measure(events=options.events, rounds=options.rounds)
-        taking_part = of_seconds(seconds, options.events)
-    contenders.show(title, taking_part, load)
+def simulated(options: argparse.Namespace) -> tuple[str, list[Contender]]:
+    """Run the section ``simulate``, which needs no servers."""
+    from bench import simulate
+
+    say("simulate")
+    seconds = simulate.measure(events=options.events, rounds=options.rounds)
+    return "simulate, seconds of CPU", of_seconds(seconds, options.events)
 
 
 def of_seconds(seconds: dict[str, list[float]], events: int) -> list[Contender]:
