@@ -174,6 +174,17 @@ def test_of_one_version_the_latest_update_is_the_product(connection: Connection)
     assert current(connection) == [("p", 1, Decimal(4))]
 
 
+def test_of_two_that_differ_in_content_alone_each_log_has_the_same_one(
+    connection: Connection,
+) -> None:
+    found = set()
+    for prices in ((1, 2), (2, 1)):
+        connection.rollback()
+        load(connection, [fact(n, n, version=1, updated=0, price=p) for n, p in enumerate(prices)])
+        found |= set(current(connection))
+    assert len(found) == 1
+
+
 def test_a_deleted_product_is_gone_and_its_history_is_kept(connection: Connection) -> None:
     load(connection, [fact(1, 1, version=1, price=1), fact(1, 2, key="q"), Record(2, 3, None)])
     assert current(connection) == [("q", None, None)]
