@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from footfall.cli import app
 from footfall.events.sources.simulate import plan
+from footfall.ingest.micro_batch import ingest_until_caught_up
 from tests.events.simulated import Run, Sent, run
 
 FROM_THE_SERVER = frozenset(
@@ -176,6 +177,20 @@ def test_the_command_writes_the_truth_of_what_it_sent(topic: str, tmp_path: Path
     assert len(people) == 51
     done = CliRunner().invoke(app, ["replay", "complete-journey", "--seed", "1"])
     assert "--seed is for the source simulate, not for complete-journey" in str(done.exception)
+
+
+def test_a_loader_stores_what_the_truth_says_was_sent(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "truth.jsonl"
+    options = ["--customers", "60", "--days", "30", "--malformed", "0.05", "--late", "0.2"]
+    done = CliRunner().invoke(app, ["replay", "simulate", *options, "--truth", str(path)])
+    assert done.exit_code == 0, done.output
+    summary = msgspec.json.decode(path.read_bytes().splitlines()[-1])
+    load = ingest_until_caught_up()
+    assert (load.records_read, load.stored, load.duplicates, load.rejected) == tuple(
+        summary[name] for name in ("records", "events", "duplicates", "malformed")
+    )
 
 
 def _account(sents: list[Sent]) -> dict[str, Decimal]:
