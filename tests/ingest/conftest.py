@@ -7,7 +7,15 @@ import psycopg
 import pytest
 
 from footfall.events import broker
-from footfall.settings import settings
+from footfall.settings import Settings, settings
+from footfall.stack.home import Home
+from footfall.stack.kafka import Kafka
+from footfall.stack.servers import Status
+from tests.ingest import brokers
+from tests.ingest.brokers import APACHE, Cluster
+
+# What only Apache Kafka can do is not collected where there is none.
+collect_ignore = [] if APACHE in brokers.available() else ["test_apache.py", "test_security.py"]
 
 Send = Callable[[Iterable[bytes | None]], None]
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -41,3 +49,20 @@ def query(database: str) -> Iterator[Query]:
             return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture(scope="session", params=brokers.available())
+def cluster(
+    request: pytest.FixtureRequest, servers: Status, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Give a broker of each kind in turn: the session's own, or one started for this."""
+    kind, own = request.param, servers.as_dict()["services"]["kafka"]
+    if own["kind"] == kind:
+        yield Cluster(kind, own["bootstrap"])
+        return
+    home = Home(tmp_path_factory.mktemp(kind))
+    home.claim()
+    other = Kafka(home, Settings(kafka_broker=kind))
+    entry = other.up()
+    yield Cluster(kind, entry["address"])
+    other.down(entry)

@@ -1,0 +1,119 @@
+"""Kafka brokers of each kind: those that can run here, and what a test asks of one."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from footfall.stack.jars import NoApacheKafka, jars, java
+
+Header = tuple[str, bytes | None]
+APACHE, WHEEL = "apache", "wheel"
+SECONDS = 30.0
+
+
+def available() -> tuple[str, ...]:
+    """Return the kinds of broker to test on: Apache Kafka unless it cannot be had, and the wheel's.
+
+    FOOTFALL_KAFKA_BROKER=apache insists on it, FOOTFALL_KAFKA_BROKER=wheel does without.
+    """
+    wanted = os.environ.get("FOOTFALL_KAFKA_BROKER", "auto")
+    if wanted == "auto":
+        try:
+            java(), jars()
+        except NoApacheKafka:
+            wanted = WHEEL
+    return (WHEEL,) if wanted == WHEEL else (APACHE, WHEEL)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record to send."""
+
+    value: bytes | None
+    partition: int = 0
+    key: bytes | None = b"k"
+    headers: list[Header] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running broker."""
+
+    kind: str
+    address: str
+
+    def admin(self) -> AdminClient:
+        """Return a client to administer it."""
+        return AdminClient({"bootstrap.servers": self.address})
+
+    def create(self, topic: str, partitions: int = 4, **configs: str) -> str:
+        """Make a topic, also one whose deletion is still under way, and give its id."""
+        settings = {name.replace("_", "."): value for name, value in configs.items()}
+        new = NewTopic(topic, num_partitions=partitions, config={"retention.ms": "-1"} | settings)
+        admin, deadline = self.admin(), time.monotonic() + SECONDS
+        while True:
+            try:
+                admin.create_topics([new], operation_timeout=SECONDS)[topic].result()
+                break
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+        return self.await_partitions(topic, partitions)
+
+    def await_partitions(self, topic: str, partitions: int) -> str:
+        """Return the topic's id once it has so many partitions, each with a leader."""
+        admin, deadline = self.admin(), time.monotonic() + SECONDS
+        while True:
+            try:
+                found = admin.describe_topics(TopicCollection([topic]))[topic].result()
+                if sum(part.leader is not None for part in found.partitions) == partitions:
+                    return str(found.topic_id)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+            assert time.monotonic() < deadline, f"{topic} has no {partitions} partitions"
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """Give a topic more partitions."""
+        admin = self.admin()  # kept until it has answered
+        admin.create_partitions([NewPartitions(topic, partitions)])[topic].result()
+        self.await_partitions(topic, partitions)
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic."""
+        admin = self.admin()  # kept until it has answered
+        admin.delete_topics([topic], operation_timeout=SECONDS)[topic].result()
+
+    def producer(self, **settings: Any) -> Producer:
+        """Return a producer."""
+        words = {name.replace("_", "."): value for name, value in settings.items()}
+        return Producer({"bootstrap.servers": self.address, "acks": "all", "linger.ms": 20} | words)
+
+    def send(self, topic: str, records: Iterable[Sent], **settings: Any) -> None:
+        """Send records and wait until they are taken."""
+        client = self.producer(**settings)
+        put(client, topic, records)
+        assert client.flush(SECONDS) == 0
+
+
+def put(client: Producer, topic: str, records: Iterable[Sent]) -> None:
+    """Hand records to a producer; a refusal fails the test at once."""
+    for record in records:
+        client.produce(
+            topic,
+            record.value,
+            record.key,
+            record.partition,
+            headers=record.headers or None,
+            on_delivery=_taken,
+        )
+        client.poll(0)
+
+
+def _taken(error: Any, _: Any) -> None:
+    assert error is None, error
