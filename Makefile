@@ -47,6 +47,10 @@ test: setup
 fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
 	$(BIN)/python -m tests.events.fuzz_decoder $(ARGS)
 
+test-crash: setup  ## the crash and model tests at size; CRASH_SEED chooses other moments
+	CRASH_RECORDS=200000 CRASH_KILLS=50 CRASH_EXAMPLES=100 CRASH_STEPS=40 \
+	    $(BIN)/pytest --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py $(ARGS)
+
 demo: setup
 	$(BIN)/python -m footfall.demo
 
