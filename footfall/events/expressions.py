@@ -28,7 +28,8 @@ def compiled(text: str) -> Read:
     try:
         expression = jmespath.compile(text)
     except JMESPathError as error:
-        raise ValueError(f"no JMESPath expression: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0].rstrip(": ")
+        raise ValueError(f"no JMESPath expression: {reason}; see https://jmespath.org") from None
     return _reader(expression.parsed) or expression.search
 
 

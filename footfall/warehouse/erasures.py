@@ -31,10 +31,12 @@ with claims as (
     from raw.events
     where user_id is not null and anonymous_id is not null
     union all
-    select kind || (payload ->> 'previousId') as child, customer_ref as parent, occurred_at
+    select kind || (coalesce(mapped, payload) ->> 'previousId') as child, customer_ref, occurred_at
     from raw.events
     cross join (values ('a:'), ('u:')) as kinds (kind)
-    where event_name = 'alias' and user_id is not null and payload ->> 'previousId' <> user_id
+    where
+        event_name = 'alias' and user_id is not null
+        and coalesce(mapped, payload) ->> 'previousId' <> user_id
 ),
 owners as (
     select distinct on (child) child, parent

@@ -174,8 +174,8 @@ where loads.load_id = any(%(load_ids)s)
 order by loads.load_id
 """
 
-# An order's value and products are read where the Segment dialect puts them; elsewhere they are
-# null. A sample is drawn by the hash of the message id: the same events every time.
+# An order's value and products are read where the native dialect puts them, of other dialects in
+# the mapped event. A sample is drawn by the hash of the message id: the same events every time.
 EVENT_ROWS: LiteralString = """
 select
     message_id, event_name, customer_ref,
@@ -183,14 +183,15 @@ select
     case
         when
             event_name = 'purchase'
-            and payload #>> '{properties,revenue}' ~ '^[+-]?[0-9]{1,12}([.][0-9]{1,30})?$'
-            then (payload #>> '{properties,revenue}')::double precision
+            and native #>> '{properties,revenue}' ~ '^[+-]?[0-9]{1,12}([.][0-9]{1,30})?$'
+            then (native #>> '{properties,revenue}')::double precision
     end as order_value,
     case
-        when event_name = 'purchase' and jsonb_typeof(payload #> '{properties,products}') = 'array'
-            then jsonb_array_length(payload #> '{properties,products}')::double precision
+        when event_name = 'purchase' and jsonb_typeof(native #> '{properties,products}') = 'array'
+            then jsonb_array_length(native #> '{properties,products}')::double precision
     end as product_count
 from raw.events
+cross join lateral (select coalesce(mapped, payload) as native) as body
 where
     load_id = any(%(load_ids)s)
     and (hashtextextended(message_id, 0) & 1048575) < %(share)s * 1048576
