@@ -168,7 +168,7 @@ class Reader:
         No record before is as new, though some after may be older. A broker that cannot tell says
         0: the beginning.
         """
-        millis = max(0, int((at - EPOCH) / timedelta(milliseconds=1)))
+        millis = max(0, int(at.timestamp() * 1000))
         asked = [TopicPartition(*partition, millis) for partition in self.partitions]
         with answering(self.address):
             told = self._client.offsets_for_times(asked, timeout=broker.ANSWER_SECONDS)

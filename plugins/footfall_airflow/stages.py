@@ -112,8 +112,13 @@ def window(context: Context) -> tuple[datetime | None, datetime | None]:
     if params["since"] or params["until"]:
         return instant(params["since"]), instant(params["until"])
     if context["dag_run"].run_type == BACKFILL:
-        return context["data_interval_start"], context["data_interval_end"]
+        return _plain(context["data_interval_start"]), _plain(context["data_interval_end"])
     return None, None
+
+
+def _plain(at: datetime) -> datetime:
+    """Return an instant of Airflow's, which is pendulum's, as the product reckons with it."""
+    return parse_instant(at.isoformat())
 
 
 def as_of(context: Context) -> datetime | None:

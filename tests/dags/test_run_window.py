@@ -24,13 +24,15 @@ def _airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def window(run_type: str, **params: str) -> Any:
+    from pendulum import instance
+
     from footfall_airflow.stages import window
 
     context = {
         "params": {"since": None, "until": None} | params,
         "dag_run": SimpleNamespace(run_type=run_type),
-        "data_interval_start": TEN,
-        "data_interval_end": TEN_ONE,
+        "data_interval_start": instance(TEN),
+        "data_interval_end": instance(TEN_ONE),
     }
     return window(context)
 
@@ -42,6 +44,7 @@ def test_a_run_is_about_what_is_new(run_type: str) -> None:
 
 def test_a_backfill_is_about_its_interval() -> None:
     assert window("backfill") == (TEN, TEN_ONE)
+    assert {type(at) for at in window("backfill")} == {datetime}
 
 
 def test_a_run_with_params_is_about_them() -> None:
