@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from footfall.stack.jars import NoApacheKafka, jars, java
@@ -66,17 +66,27 @@ class Cluster:
         return self.await_partitions(topic, partitions)
 
     def await_partitions(self, topic: str, partitions: int) -> str:
-        """Return the topic's id once it has so many partitions, each with a leader."""
+        """Return the topic's id once each of so many partitions answers for itself."""
         admin, deadline = self.admin(), time.monotonic() + SECONDS
         while True:
             try:
                 found = admin.describe_topics(TopicCollection([topic]))[topic].result()
-                if sum(part.leader is not None for part in found.partitions) == partitions:
+                if len(found.partitions) == partitions:
+                    self._ask(topic, partitions)
                     return str(found.topic_id)
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
             assert time.monotonic() < deadline, f"{topic} has no {partitions} partitions"
+
+    def _ask(self, topic: str, partitions: int) -> None:
+        """Ask each partition for its offsets: right after its creation its leader may not know."""
+        client = Consumer({"bootstrap.servers": self.address, "group.id": "test"})
+        try:
+            for number in range(partitions):
+                client.get_watermark_offsets(TopicPartition(topic, number), timeout=SECONDS)
+        finally:
+            client.close()
 
     def grow(self, topic: str, partitions: int) -> None:
         """Give a topic more partitions."""
@@ -92,13 +102,14 @@ class Cluster:
     def producer(self, **settings: Any) -> Producer:
         """Return a producer."""
         words = {name.replace("_", "."): value for name, value in settings.items()}
-        return Producer({"bootstrap.servers": self.address, "acks": "all", "linger.ms": 20} | words)
+        own = {"bootstrap.servers": self.address, "acks": "all", "linger.ms": 20}
+        return Producer(own | {"queue.buffering.max.messages": 1_000_000} | words)
 
     def send(self, topic: str, records: Iterable[Sent], **settings: Any) -> None:
         """Send records and wait until they are taken."""
         client = self.producer(**settings)
         put(client, topic, records)
-        assert client.flush(SECONDS) == 0
+        assert client.flush(4 * SECONDS) == 0
 
 
 def put(client: Producer, topic: str, records: Iterable[Sent]) -> None:
