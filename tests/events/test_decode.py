@@ -98,6 +98,8 @@ def test_an_unknown_event_is_set_aside_with_its_name() -> None:
         (b'{"type":"page","x":"\xff"}', Reason.INVALID_UTF8),
         (b'{"type":"page","x":"\\u0000"}', Reason.NUL_CHARACTER),
         (b'{"type":"page","\\u0000":1}', Reason.NUL_CHARACTER),
+        (b'{"type":"page","x":"\\u0000","x":1}', Reason.NUL_CHARACTER),
+        (b'{"type":"page","x":"\\\\\\u0000"}', Reason.NUL_CHARACTER),
         (b'{"type":"page","x":1e999}', Reason.NUMBER_OUT_OF_RANGE),
         (b'{"type":"page","x":1e-20000}', Reason.NUMBER_OUT_OF_RANGE),
         (b'{"type":"page","x":0e99999999999}', Reason.NUMBER_OUT_OF_RANGE),

@@ -11,6 +11,7 @@ from footfall.events.envelope import read_plain_envelope
 from footfall.events.event import Event, Reject
 from footfall.events.json_text import needs_close_look, parse
 from tests.events.envelopes import FIRST_DAY, NOON
+from tests.events.fuzz_decoder import NOW, changed_records
 
 # Pieces that the two readers of JSON are likely to disagree on, in texts, keys and numbers.
 fragments = st.sampled_from(
@@ -62,6 +63,9 @@ envelopes = st.lists(
 )
 
 
+DEEP = b"[" * 900 + b"]" * 900
+
+
 @pytest.fixture
 def postgres(database: str) -> psycopg.Connection[tuple[object, ...]]:
     with psycopg.connect(database, autocommit=True) as connection:
@@ -88,11 +92,32 @@ def test_what_is_accepted_postgres_stores(
     max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=envelopes)
+@example(
+    b'{"type":"page","messageId":"m","userId":"u","timestamp":"2017-06-01","x":"\\u0000","x":1}'
+)
+@example(
+    b'{"type":"page","messageId":"m","userId":"u","timestamp":"2017-06-01","x":%s,"x":1}' % DEEP
+)
 def test_an_accepted_event_postgres_stores(
     postgres: psycopg.Connection[tuple[object, ...]], value: bytes
 ) -> None:
     if isinstance(decode(value, received_at=NOON, first_day=FIRST_DAY), Event):
         assert stores(postgres, value)
+
+
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(value=changed_records())
+def test_what_an_accepted_event_is_mapped_to_postgres_stores(
+    postgres: psycopg.Connection[tuple[object, ...]], value: bytes
+) -> None:
+    result = decode(value, received_at=NOW, first_day=FIRST_DAY)
+    if isinstance(result, Reject):
+        return
+    for event in [result] if isinstance(result, Event) else result:
+        assert stores(postgres, event.payload)
+        assert event.mapped is None or stores(postgres, event.mapped)
 
 
 @settings(max_examples=1500, deadline=None)
