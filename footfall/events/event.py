@@ -32,6 +32,7 @@ class Reason(StrEnum):
     BAD_FIELD = "bad_field"
     IN_THE_FUTURE = "in_the_future"
     BEFORE_FIRST_DAY = "before_first_day"
+    NOT_STORABLE = "not_storable"
     ERASED = "erased"
 
 

@@ -101,7 +101,9 @@ def _load_valid(
             {topic: topic_id},
         )
         yield loads.store(connection, origin, batch)
-        rejects.mark_replayed(connection, [record.position for record, _ in valid], started_at)
+        refused = {(reject.partition, reject.offset) for reject in batch.rejects}
+        loaded = [record for record, _ in valid if record.position[-2:] not in refused]
+        rejects.mark_replayed(connection, [record.position for record in loaded], started_at)
 
 
 def _decoded(record: Rejected) -> Decoded | Reject:

@@ -15,8 +15,8 @@ import msgspec
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.events.event import Event, Reject
-from footfall.warehouse.loads import Written
+from footfall.events.event import Event, Reason, Reject
+from footfall.warehouse.loads import Written, unstorable
 from footfall.warehouse.rejects import RejectRow
 
 ROWS_AT_ONCE = 2_000
@@ -35,7 +35,8 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000  # microseconds
 ALLOWS = {None: NULL, True: b"\0\0\0\1\1", False: b"\0\0\0\1\0"}
 
-_length = struct.Struct("!i").pack
+_LENGTH = struct.Struct("!i")
+_length = _LENGTH.pack
 _long = struct.Struct("!iq").pack
 _END = struct.Struct("!iiq")  # partition, the offset's length, offset
 
@@ -98,6 +99,20 @@ class EventBatch:
             oldest=_instant(min(micros)) if micros else None,
             newest=_instant(max(micros)) if micros else None,
         )
+
+    def set_aside_unstorable(self, connection: Connection[TupleRow]) -> None:
+        """Make rejects of the events whose JSON Postgres refuses, though the decoder took it."""
+        payloads = {message_id: _json_of(row) for message_id, row in self._rows.items()}
+        message_ids = list(payloads)
+        for number in unstorable(connection, list(payloads.values())):
+            row, payload = self._rows.pop(message_ids[number]), payloads[message_ids[number]]
+            topic, ref, *_ = row
+            refused = Reject(
+                reason=Reason.NOT_STORABLE,
+                detail="Postgres does not take it as jsonb",
+                customer_ref=ref,
+            )
+            self.rejects.append(RejectRow.of(topic, *_place_of(row), None, refused, payload))
 
     def _set_aside_erased(self, connection: Connection[TupleRow]) -> None:
         """Turn events of erased customers into rejects, and drop the bytes of their rejects."""
@@ -166,6 +181,17 @@ def _place_of(row: Row) -> tuple[int, int]:
     """Read partition and offset back from the end of a row's fields."""
     partition, _, offset = _END.unpack(row[3][-_END.size :])
     return partition, offset
+
+
+def _json_of(row: Row) -> bytes:
+    """Read the payload back from a row's fields."""
+    fields, at = row[3], len(START)
+    for _ in range(COLUMNS.split(", ").index("payload")):
+        (length,) = _LENGTH.unpack_from(fields, at)
+        at += _LENGTH.size + max(length, 0)
+    (length,) = _LENGTH.unpack_from(fields, at)
+    at += _LENGTH.size
+    return fields[at + len(JSONB_VERSION) : at + length]
 
 
 def _bytes(value: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection, DataError, OperationalError
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
@@ -69,6 +69,10 @@ class Batch(Protocol):
 
     def write(self, connection: Connection[TupleRow], load_id: int) -> Written:
         """Store what is new, in the connection's open transaction."""
+        ...
+
+    def set_aside_unstorable(self, connection: Connection[TupleRow]) -> None:
+        """Make rejects of the rows whose JSON Postgres refuses."""
         ...
 
 
@@ -148,7 +152,7 @@ def store(
     offsets.move(connection, origin.cluster_id, origin.topic_ids, moves, load_id)
     offsets.note_gaps(connection, origin.cluster_id, gaps, load_id=load_id)
     connection.execute("lock table privacy.erasures in share mode")
-    written = batch.write(connection, load_id)
+    written = _write(connection, batch, load_id)
     rejected = rejects.insert(
         connection, origin.cluster_id, origin.topic_ids, batch.rejects, load_id
     )
@@ -174,6 +178,26 @@ def store(
         ),
     )
     return load
+
+
+def _write(connection: Connection[TupleRow], batch: Batch, load_id: int) -> Written:
+    """Write a batch. One row that Postgres refuses must not hold back all others for ever."""
+    try:
+        with connection.transaction():
+            return batch.write(connection, load_id)
+    except DataError:
+        batch.set_aside_unstorable(connection)
+        return batch.write(connection, load_id)
+
+
+def unstorable(connection: Connection[TupleRow], texts: Sequence[bytes]) -> list[int]:
+    """Return the positions of those JSON texts that Postgres does not take as jsonb."""
+    found = connection.execute(
+        "select number - 1 from unnest(%s::text[]) with ordinality as sent (json, number)"
+        " where not pg_input_is_valid(json, 'jsonb')",
+        ([text.decode() for text in texts],),
+    )
+    return [number for (number,) in found]
 
 
 def _open_load(connection: Connection[TupleRow], origin: Origin, kind: str) -> int:

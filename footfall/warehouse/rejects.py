@@ -35,7 +35,7 @@ class RejectRow:
         topic: str,
         partition: int,
         offset: int,
-        received_at: datetime,
+        received_at: datetime | None,
         reject: Reject,
         value: bytes | None,
     ) -> "RejectRow":
