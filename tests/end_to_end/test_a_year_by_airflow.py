@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -111,6 +111,17 @@ def elsewhere(home: Path, database: str) -> None:
         [sys.executable, "-c", BUILD_SNAPSHOTS, *weeks],
     ):
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def view(message_id: str, at: datetime) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "event": "Product Viewed",
+        "messageId": message_id,
+        "userId": "1",
+        "timestamp": at.isoformat(),
+        "properties": {"product_id": "1"},
+    }
 
 
 def snapshots(dsn: str, table: str) -> list[tuple[Any, ...]]:
@@ -218,14 +229,7 @@ def test_what_a_gate_stops_goes_nowhere(
     from footfall.events.producer import replay
     from footfall.publish.publication import publications
 
-    event = {
-        "type": "track",
-        "event": "Product Viewed",
-        "messageId": "a-last-sane-event",
-        "userId": "1",
-        "timestamp": "2018-01-05T10:00:00Z",
-        "properties": {"product_id": "1"},
-    }
+    event = view("a-last-sane-event", datetime(2018, 1, 5, 10, tzinfo=UTC))
     broken = tmp_path / "broken.jsonl"
     broken.write_text("\n".join([json.dumps(event), *["this is no event"] * 50]))
     replay(str(broken))
@@ -245,6 +249,39 @@ def test_what_a_gate_stops_goes_nowhere(
     assert not dags.made("build_warehouse")
     assert airflow.asset_events("score_customers") == scores_before
     assert [row.version for row in publications()] == [published["version"]]
+
+
+def test_a_backfilled_minute_is_loaded_again_from_kafka(
+    airflow: AirflowApi, built: Dags, tmp_path: Path
+) -> None:
+    from footfall.events.producer import replay
+
+    minute, ten = timedelta(minutes=1), datetime(2018, 1, 6, 10, tzinfo=UTC)
+    events = tmp_path / "lost.jsonl"
+    events.write_text(
+        "\n".join(
+            json.dumps(view(f"lost-{seconds}", ten + timedelta(seconds=seconds)))
+            for seconds in (-1, 0, 59, 60)
+        )
+    )
+    replay(str(events))
+    Dags(airflow).run("load_events")
+    lost: LiteralString = "from raw.events where message_id like 'lost-%'"
+    with connect(autocommit=True) as connection:
+        assert connection.execute(f"delete {lost}").rowcount == 4
+    number = airflow.backfill("load_events", ten, ten + minute)
+    airflow.until(
+        lambda: airflow.backfill_is_over(number),
+        seconds=LIMIT_SECONDS,
+        waiting_for=f"backfill {number}",
+    )
+    past = [run for run in airflow.runs("load_events") if run.run_type == "backfill"]
+    assert [airflow.task_states(airflow.succeeded(run))["load[0]"] for run in past] == [
+        "success"
+    ] * 2
+    with connect() as connection:
+        found = connection.execute(f"select message_id {lost} order by occurred_at").fetchall()
+    assert found == [("lost-0",), ("lost-59",), ("lost-60",)]
 
 
 def test_only_the_owner_can_read_airflows_secrets(airflow: AirflowApi, test_home: Path) -> None:
