@@ -1,9 +1,11 @@
 """Kafka brokers of each kind: those that can run here, and what a test asks of one."""
 
+import logging
 import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicCollection, TopicPartition
@@ -14,6 +16,11 @@ from footfall.stack.jars import NoApacheKafka, jars, java
 Header = tuple[str, bytes | None]
 APACHE, WHEEL = "apache", "wheel"
 SECONDS = 30.0
+
+# A broker is killed or stopped under its clients on purpose.
+_silent = logging.getLogger(__name__)
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 
 
 def available() -> tuple[str, ...]:
@@ -47,18 +54,19 @@ class Cluster:
     kind: str
     address: str
 
+    @cached_property
     def admin(self) -> AdminClient:
-        """Return a client to administer it."""
-        return AdminClient({"bootstrap.servers": self.address})
+        """A client to administer it."""
+        return AdminClient({"bootstrap.servers": self.address}, logger=_silent)
 
     def create(self, topic: str, partitions: int = 4, **configs: str) -> str:
         """Make a topic, also one whose deletion is still under way, and give its id."""
         settings = {name.replace("_", "."): value for name, value in configs.items()}
         new = NewTopic(topic, num_partitions=partitions, config={"retention.ms": "-1"} | settings)
-        admin, deadline = self.admin(), time.monotonic() + SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             try:
-                admin.create_topics([new], operation_timeout=SECONDS)[topic].result()
+                self.admin.create_topics([new], operation_timeout=SECONDS)[topic].result()
                 break
             except KafkaException:
                 if time.monotonic() > deadline:
@@ -67,10 +75,10 @@ class Cluster:
 
     def await_partitions(self, topic: str, partitions: int) -> str:
         """Return the topic's id once each of so many partitions answers for itself."""
-        admin, deadline = self.admin(), time.monotonic() + SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             try:
-                found = admin.describe_topics(TopicCollection([topic]))[topic].result()
+                found = self.admin.describe_topics(TopicCollection([topic]))[topic].result()
                 if len(found.partitions) == partitions:
                     self._ask(topic, partitions)
                     return str(found.topic_id)
@@ -81,7 +89,7 @@ class Cluster:
 
     def _ask(self, topic: str, partitions: int) -> None:
         """Ask each partition for its offsets: right after its creation its leader may not know."""
-        client = Consumer({"bootstrap.servers": self.address, "group.id": "test"})
+        client = Consumer({"bootstrap.servers": self.address, "group.id": "test"}, logger=_silent)
         try:
             for number in range(partitions):
                 client.get_watermark_offsets(TopicPartition(topic, number), timeout=SECONDS)
@@ -90,20 +98,18 @@ class Cluster:
 
     def grow(self, topic: str, partitions: int) -> None:
         """Give a topic more partitions."""
-        admin = self.admin()  # kept until it has answered
-        admin.create_partitions([NewPartitions(topic, partitions)])[topic].result()
+        self.admin.create_partitions([NewPartitions(topic, partitions)])[topic].result()
         self.await_partitions(topic, partitions)
 
     def delete(self, topic: str) -> None:
         """Delete a topic."""
-        admin = self.admin()  # kept until it has answered
-        admin.delete_topics([topic], operation_timeout=SECONDS)[topic].result()
+        self.admin.delete_topics([topic], operation_timeout=SECONDS)[topic].result()
 
     def producer(self, **settings: Any) -> Producer:
         """Return a producer."""
         words = {name.replace("_", "."): value for name, value in settings.items()}
         own = {"bootstrap.servers": self.address, "acks": "all", "linger.ms": 20}
-        return Producer(own | {"queue.buffering.max.messages": 1_000_000} | words)
+        return Producer(own | {"queue.buffering.max.messages": 1_000_000} | words, logger=_silent)
 
     def send(self, topic: str, records: Iterable[Sent], **settings: Any) -> None:
         """Send records and wait until they are taken."""

@@ -101,7 +101,7 @@ def test_records_that_were_deleted_before_they_were_loaded_are_a_gap(
     cluster.send(topic, orders(*range(8)))
     ingest_until_caught_up()
     cluster.send(topic, orders(*range(8, 28)))
-    admin = cluster.admin()
+    admin = cluster.admin
     deleted = [TopicPartition(topic, 1, 5), TopicPartition(topic, 2, 2)]
     for answer in admin.delete_records(deleted).values():
         answer.result()
@@ -127,7 +127,7 @@ def test_a_topic_that_retention_emptied_is_at_its_end(
 ) -> None:
     cluster.send(topic, orders(*range(8)))
     ingest_until_caught_up()
-    admin = cluster.admin()
+    admin = cluster.admin
     everything = [TopicPartition(topic, number, OFFSET_END) for number in range(4)]
     for answer in admin.delete_records(everything).values():
         answer.result()
