@@ -91,8 +91,10 @@ def with_lets(lets: Mapping[str, Read], value: dict[str, Any]) -> dict[str, Any]
     return whole
 
 
-def compile_lets(node: Mapping[str, Any], scope: Scope) -> dict[str, Read]:
+def compile_lets(node: Any, scope: Scope) -> dict[str, Read]:
     """Return the named parts of a mapping, compiled."""
+    if not isinstance(node, dict):
+        raise BadTemplate(f"{scope.where}: {node!r} is no object of named parts")
     return {name: compile_template(part, scope.at(f".{name}")) for name, part in node.items()}
 
 

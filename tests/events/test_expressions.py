@@ -113,6 +113,11 @@ envelope: {userId: card, timestamp: at}
         ("userId: card", "userId: 7", r"envelope\.userId: 7 is neither an expression"),
         ("userId: card", "userId: {$md5: card}", r"envelope\.userId: \$md5 is no operation; known"),
         ("userId: card", "userId: {$hash: card}", r"envelope\.userId\.\$hash: 'card' is no list"),
+        (
+            "timestamp: at",
+            "properties: {products: {$each: rows, $let: [a], $fields: {}}}",
+            r"envelope\.properties\.products\.\$let: \['a'\] is no object",
+        ),
         ("{id: bon}", "{id: bon, only: sale}", r"'sale' is no canonical event"),
         ("name: kind", "name: [", r"is no YAML"),
         (
