@@ -20,8 +20,10 @@ IN_THE_COPY = line_of("footfall/warehouse/events.py", "copy.write(TRAILER)")
 
 @pytest.fixture
 def sent(environment: dict[str, str], send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send 900 events, 100 of them again, for batches of 250."""
+    """Load 4 events, and send 900 others, 100 of them again, for batches of 250."""
     set_environment(monkeypatch, batch_records=250)
+    send(encode(order(f"before-{n}")) for n in range(4))
+    ingest_until_caught_up()
     send(encode(order(f"o-{n % 900}")) for n in range(1_000))
 
 
@@ -37,8 +39,8 @@ def test_who_wakes_after_another_has_loaded_is_fenced_and_writes_nothing(
         frozen.wake()
         _, said = frozen.end()
     assert said[-1].startswith("Fenced: another loader moved")
-    assert query(TOTALS) == [(1_000, 900, 100, 0)]
-    assert query("select count(*) from raw.events") == [(900,)]
+    assert query(TOTALS) == [(1_004, 904, 100, 0)]
+    assert query("select count(*) from raw.events") == [(904,)]
 
 
 def test_who_meets_a_loader_frozen_with_its_locks_waits_and_gives_way(
@@ -65,6 +67,6 @@ def test_who_meets_a_loader_frozen_with_its_locks_waits_and_gives_way(
         code, _ = frozen.end()
         assert code == 0
         assert waiting.result() is None
-    assert query("select sum(records_read) from raw.loads") == [(250,)]
+    assert query("select sum(records_read) from raw.loads") == [(254,)]
     assert ingest_until_caught_up().records_read == 750
-    assert query(TOTALS) == [(1_000, 900, 100, 0)]
+    assert query(TOTALS) == [(1_004, 904, 100, 0)]

@@ -46,6 +46,8 @@ places = strategies.integers(0, PARTITIONS - 1)
 names = strategies.sampled_from([f"o-{n}" for n in range(12)])
 old_names = strategies.sampled_from([f"old-{n}" for n in range(3)])
 
+batches = strategies.lists(strategies.tuples(names, places), min_size=1, max_size=8)
+
 
 def value_of(name: str) -> bytes:
     """Return the bytes of garbage, of an old order or of an order."""
@@ -126,8 +128,8 @@ class Loading(RuleBasedStateMachine):
     dsn: ClassVar[str]
     patch: ClassVar[pytest.MonkeyPatch]
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(loaded=strategies.booleans())
+    def begin(self, loaded: bool) -> None:
         self.slow: SlowLoader | None = None
         self.slow_saw: list[tuple[int, int]] = []
         self.connection = psycopg.connect(self.dsn, autocommit=True)
@@ -139,6 +141,9 @@ class Loading(RuleBasedStateMachine):
         self.ids: set[str] = set()
         self.set_aside: list[str] = []
         self.counted = [0, 0, 0]  # stored, duplicates, rejected
+        if loaded:
+            self.produce([(f"o-{place}", place) for place in range(PARTITIONS)])
+            self.load(accept_gap=False)
 
     def teardown(self) -> None:
         if hasattr(self, "topic"):
@@ -157,7 +162,7 @@ class Loading(RuleBasedStateMachine):
 
     # What producers and Kafka do.
 
-    @rule(sent=strategies.lists(strategies.tuples(names, places), min_size=1, max_size=8))
+    @rule(sent=batches)
     def produce(self, sent: list[tuple[str, int]]) -> None:
         assert self.producer is not None
         put(self.producer, self.topic, (Sent(value_of(name), place) for name, place in sent))
@@ -236,6 +241,16 @@ class Loading(RuleBasedStateMachine):
         assert self.slow is not None
         assert isinstance(self.slow.end(crash=True), Crash)
         self.slow = None
+
+    @precondition(lambda self: self.slow is None)
+    @rule(sent=batches, late=batches)
+    def overtake(self, sent: list[tuple[str, int]], late: list[tuple[str, int]]) -> None:
+        self.produce(sent)
+        self.read_slowly()
+        self.produce(late)
+        self.load(accept_gap=False)
+        if self.slow is not None:
+            self.commit_late()
 
     @rule()
     def replay_a_window(self) -> None:
