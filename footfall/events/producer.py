@@ -13,7 +13,7 @@ from datetime import datetime
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from footfall.errors import BadArgument, ServerUnavailable
-from footfall.events import broker
+from footfall.events import broker, topics
 from footfall.events.event import Message
 from footfall.events.sources import open_source
 from footfall.settings import settings
@@ -106,14 +106,14 @@ def send(
     target, catalog = topic or settings().topic_list[0], settings().catalog_topic
     address = settings().kafka
     started = time.monotonic()
-    broker.ensure_topic(address, target)
+    topics.ensure(address, {target: topics.EVENTS})
     report = on_progress or (lambda records: None)
     outbox, events, facts = _Outbox(address), 0, 0
     try:
         for message in messages:
             if message.catalog:
                 if not facts:
-                    broker.ensure_topic(address, catalog, broker.COMPACTED_TOPIC)
+                    topics.ensure(address, {catalog: topics.CATALOG})
                 outbox.put(catalog, message)
                 facts += 1
                 continue

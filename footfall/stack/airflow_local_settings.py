@@ -10,10 +10,11 @@ import sys
 from importlib import import_module
 
 HEAVY = (
+    "confluent_kafka.admin",
     "dbt.adapters.postgres",
     "dbt.cli.main",
     "great_expectations",
-    "kafka",
+    "jmespath",
     "pandas",
     "psycopg",
     "pydantic_settings",

@@ -14,8 +14,9 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from footfall.errors import ServerUnavailable
-from footfall.stack import topics
+from footfall.errors import FootfallError, ServerUnavailable
+from footfall.events import topics
+from footfall.settings import Settings
 from footfall.stack.home import Entry
 from footfall.stack.jars import NoApacheKafka, jars, java
 from footfall.stack.process import Process, choose_port, complaint, start
@@ -79,16 +80,14 @@ class Kafka(Server):
 
     def answer(self, entry: Entry) -> None:
         """Ask for the topics."""
-        topics.existing(entry["address"])
+        missing_topics(entry["address"], self.settings)
 
     def finish(self, entry: Entry) -> None:
         """Create the topics."""
         try:
-            topics.create_missing(entry["address"], self.settings.topic_list)
-        except NotYet as reason:
-            raise ServerUnavailable(
-                f"Kafka at {entry['address']} did not create the topics: {reason} (log: {self.log})"
-            ) from None
+            topics.ensure(entry["address"], _wanted(self.settings))
+        except FootfallError as reason:
+            raise ServerUnavailable(f"{reason} (log: {self.log})") from None
 
     def _start_apache(self, program: str, folder: Path, port: int) -> Process:
         properties = self.folder / "server.properties"
@@ -138,15 +137,22 @@ class Kafka(Server):
         return copy
 
 
-def check_external(bootstrap: str, events: list[str]) -> None:
+def missing_topics(address: str, chosen: Settings) -> list[str]:
+    """Return the topics that Footfall needs and the broker lacks; raise NotYet if it is away."""
+    try:
+        return sorted(_wanted(chosen).keys() - topics.existing(address))
+    except FootfallError as reason:
+        raise NotYet(str(reason)) from None
+
+
+def check_external(address: str, chosen: Settings) -> None:
     """Ask a Kafka that is not ours, and create the topics that it lacks.
 
     Raises:
         ServerUnavailable: it does not answer, or refuses the topics.
     """
-    try:
-        topics.create_missing(bootstrap, events)
-    except NotYet as reason:
-        raise ServerUnavailable(
-            f"the Kafka of FOOTFALL_KAFKA_BOOTSTRAP={bootstrap}: {reason}"
-        ) from None
+    topics.ensure(address, _wanted(chosen))
+
+
+def _wanted(chosen: Settings) -> dict[str, topics.Topic]:
+    return topics.wanted(chosen.topic_list, chosen.catalog_topic)

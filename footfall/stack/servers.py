@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from footfall.errors import BadArgument, FootfallError, ServerUnavailable
 from footfall.settings import Settings, settings
-from footfall.stack import kafka, postgres, redis, topics
+from footfall.stack import kafka, postgres, redis
 from footfall.stack.home import Entry, Home
 from footfall.stack.server import NotYet, Server, process_of
 
@@ -135,7 +135,7 @@ def _starter(kind: type[Server], home: Home, chosen: Settings) -> Callable[[], N
         elif kind is redis.Redis:
             redis.check_external(chosen.redis)
         else:
-            kafka.check_external(chosen.kafka, chosen.topic_list)
+            kafka.check_external(chosen.kafka, chosen)
 
     return start
 
@@ -179,9 +179,8 @@ def _ask(name: str, address: str, chosen: Settings) -> None:
     elif name == "redis":
         redis.answers(address)
     else:
-        missing = set(topics.wanted(chosen.topic_list)) - topics.existing(address)
-        if missing:
-            raise NotYet(f"topic {sorted(missing)[0]!r} is missing; run: footfall up")
+        for topic in kafka.missing_topics(address, chosen):
+            raise NotYet(f"topic {topic!r} is missing; run: footfall up")
 
 
 def _facts(name: str, entry: Entry | None) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from footfall.errors import BadArgument, ServerUnavailable
-from footfall.events import broker
 from footfall.events.event import Message
 from footfall.events.producer import replay, send
 from footfall.events.sources import open_source
@@ -22,8 +21,8 @@ from tests.events.envelopes import NOON, encode, envelope, order
 
 def records(topic: str, count: int) -> Iterator[Any]:
     """Yield so many records of a topic, those of a partition in order."""
-    with broker.consumer(settings().kafka, fetch_bytes=10**6) as client:
-        numbers = broker.partitions(client, settings().kafka, topic)
+    with KafkaConsumer(bootstrap_servers=settings().kafka, enable_auto_commit=False) as client:
+        numbers = sorted(client.partitions_for_topic(topic))
         assigned = [TopicPartition(topic, number) for number in numbers]
         client.assign(assigned)
         for partition in assigned:

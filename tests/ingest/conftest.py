@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from kafka import KafkaProducer
 
-from footfall.events import broker
 from footfall.settings import Settings, settings
 from footfall.stack.home import Home
 from footfall.stack.kafka import Kafka
@@ -24,7 +24,7 @@ Query = Callable[..., list[tuple[Any, ...]]]
 @pytest.fixture
 def send(topic: str) -> Iterator[Send]:
     """Send values to the test's topic, one after the other over its partitions, and wait."""
-    client = broker.producer(settings().kafka)
+    client = KafkaProducer(bootstrap_servers=settings().kafka, acks="all", linger_ms=20)
 
     def send_all(values: Iterable[bytes | None]) -> None:
         deliveries = [

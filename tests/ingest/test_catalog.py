@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from footfall.errors import Fenced
-from footfall.events import broker
 from footfall.ingest.catalog import load_catalog
 from footfall.ingest.micro_batch import ingest_until_caught_up
 from footfall.ingest.rejects import list_rejects, replay_rejects
@@ -42,8 +42,7 @@ def catalog(environment: dict[str, str], kafka_admin: Any, monkeypatch: pytest.M
 @pytest.fixture
 def tell(catalog: str) -> Iterator[Tell]:
     """Tell the catalog a fact about a product; without any field, that it was deleted."""
-    with broker.answering(settings().kafka):
-        client = broker.producer(settings().kafka)
+    client = KafkaProducer(bootstrap_servers=settings().kafka)
 
     def tell_one(product_id: str, key: bytes | None = None, **fields: Any) -> None:
         value = json.dumps({"product_id": product_id} | fields).encode() if fields else None

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from footfall.errors import ServerUnavailable
-from footfall.events import broker
+from footfall.events import broker, topics
 from footfall.events.producer import replay
 from footfall.ingest.micro_batch import ingest_once, ingest_until_caught_up
 from footfall.settings import settings
@@ -64,7 +64,7 @@ def mortal_broker(
 def until_it_answers(process: subprocess.Popen[bytes], address: str) -> None:
     for _ in range(100):
         with suppress(ServerUnavailable):
-            broker.ensure_topic(address, "mortal")
+            topics.ensure(address, {"mortal": topics.EVENTS})
             return
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.1)

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kafka import KafkaProducer
 
 from footfall.errors import BadArgument
-from footfall.events import broker
 from footfall.ingest.micro_batch import ingest_until_caught_up
 from footfall.ingest.window import ingest_window
 from footfall.settings import settings
@@ -69,7 +69,7 @@ def test_what_came_long_before_a_window_is_not_read(
 ) -> None:
     told = [(day(n), day(n)) for n in range(1, 21)]
     told += [(day(9), day(20)), (day(9) + timedelta(hours=20), day(8) + timedelta(hours=21))]
-    client = broker.producer(settings().kafka)
+    client = KafkaProducer(bootstrap_servers=settings().kafka)
     for number, (occurred_at, received_at) in enumerate(told):
         value = encode(order(f"o-{number}", timestamp=occurred_at.isoformat()))
         millis = int(received_at.timestamp() * 1000)

@@ -14,8 +14,9 @@ import pytest
 from redis import Redis
 
 from footfall.errors import BadArgument, ServerUnavailable
+from footfall.events import topics
 from footfall.settings import ROOT, settings
-from footfall.stack import account, home, kafka, postgres, process, redis, server, topics
+from footfall.stack import account, home, kafka, postgres, process, redis, server
 from footfall.stack import servers as stack
 from footfall.stack.home import Home
 from footfall.warehouse.connection import connect
