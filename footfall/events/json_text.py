@@ -85,7 +85,7 @@ def _refused_by_postgres(value: bytes, parsed: Any) -> Reject | None:
     """Look closely only at a value that may hold what Postgres refuses."""
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
         return _too_deep()
-    if _nul(value):
+    if b"\\u0000" in value and _nul(value):
         return Reject(
             reason=Reason.NUL_CHARACTER, detail="a text holds U+0000, which Postgres cannot store"
         )
