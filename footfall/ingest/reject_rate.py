@@ -7,6 +7,7 @@ from footfall.errors import FootfallError
 from footfall.events.event import Reason
 from footfall.warehouse.loads import Batch, Range
 
+NO_GARBAGE = (Reason.ERASED, Reason.UNKNOWN_EVENT)
 FEWEST = 1_000  # rejects of one topic in one load: a handful of bad records stops nothing
 
 
@@ -17,7 +18,7 @@ class TooManyRejects(FootfallError):
 def check(batch: Batch, ranges: Sequence[Range], *, most: float) -> None:
     """Raise unless of each topic's records at most the share ``most`` is rejected.
 
-    Records of erased customers are no fault and not counted.
+    Records of erased customers and events of unknown names are no garbage, and not counted.
 
     Args:
         batch: what was read.
@@ -29,7 +30,7 @@ def check(batch: Batch, ranges: Sequence[Range], *, most: float) -> None:
     """
     if len(batch.rejects) < FEWEST:
         return
-    faulty = [reject for reject in batch.rejects if reject.reason != Reason.ERASED]
+    faulty = [reject for reject in batch.rejects if reject.reason not in NO_GARBAGE]
     for topic, rejected in Counter(reject.topic for reject in faulty).most_common():
         read = sum(part.end - part.start for part in ranges if part.topic == topic)
         if rejected >= FEWEST and rejected > most * read:

@@ -163,7 +163,7 @@ def test_what_ga4_calls_not_set_is_not_said() -> None:
         ("ga4_bigquery", {"event_timestamp": "4102444800000000"}, Reason.IN_THE_FUTURE),
         ("ga4_bigquery", {"items": [{"price": "9,99 €"}]}, Reason.BAD_FIELD),
         ("ga4_bigquery", {"items": ["SKU-1"]}, Reason.BAD_FIELD),
-        ("ga4_bigquery", {"event_name": "scroll"}, Reason.UNKNOWN_EVENT),
+        ("ga4_bigquery", {"event_name": "tasting"}, Reason.UNKNOWN_EVENT),
         ("snowplow", {"derived_tstamp": "yesterday"}, Reason.BAD_TIME),
         ("snowplow", {"event_id": ""}, Reason.MISSING_MESSAGE_ID),
         (
