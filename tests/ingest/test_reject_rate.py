@@ -19,7 +19,7 @@ def test_mostly_garbage_is_not_loaded_and_the_topic_is_named(
     environment: dict[str, str], topic: str, send: Send, query: Query
 ) -> None:
     send([*good(FEWEST - 1), *GARBAGE])
-    said = rf"1,000 of 1,999 records of {topic} .* 1,000 times malformed_json.*MOST_REJECTED=1"
+    said = rf"1,000 of 1,999 records of {topic} .*1,000 times malformed_json.*MOST_REJECTED=1"
     for _ in range(2):
         with pytest.raises(TooManyRejects, match=said):
             ingest_until_caught_up()
