@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     catalog_topic: str = "shop.catalog"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
-    batch_records: int = 25_000
+    batch_records: int = 10_000
     batch_bytes: int = 32 * 1024 * 1024
     most_rejected: float = Field(default=0.5, ge=0, le=1)
     accepted_gaps: str = "new_cluster"

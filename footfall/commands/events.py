@@ -123,11 +123,14 @@ def ingest(
         return
     from footfall.ingest.catalog import load_catalog
     from footfall.ingest.micro_batch import ingest_until_caught_up
+    from footfall.ingest.side_by_side import ingest_side_by_side
 
-    most = 1 if once else None
     with progress("ingest") as advance:
-        done = ingest_until_caught_up(most_loads=most, accept_gap=accept_gap, on_progress=advance)
-        catalog = load_catalog(most_loads=most, accept_gap=accept_gap)
+        if once:
+            done = ingest_until_caught_up(most_loads=1, accept_gap=accept_gap, on_progress=advance)
+        else:
+            done = ingest_side_by_side(accept_gap=accept_gap, on_progress=advance)
+        catalog = load_catalog(most_loads=1 if once else None, accept_gap=accept_gap)
     told = f"{_read(done)}; catalog: {_read(catalog)}" if catalog.records_read else _read(done)
     tell(asdict(done) | {"catalog": asdict(catalog)}, told, as_json)
 

@@ -30,10 +30,10 @@ from footfall.events import broker
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST_MILLIS = 253_402_300_799_999  # the end of the year 9999
-RECORDS_AT_ONCE = (20, 5_000)  # least and most of one poll, by the size of the records before
-BYTES_AT_ONCE = 2 * 1024 * 1024
-QUEUE_KILOBYTES = 8 * 1024  # read ahead, whatever the number of partitions
-FETCH_BYTES = 1024 * 1024
+RECORDS_AT_ONCE = (20, 1_000)  # least and most of one poll, by the size of the records before
+BYTES_AT_ONCE = 1024 * 1024
+QUEUE_KILOBYTES = 2 * 1024  # read ahead, whatever the number of partitions
+FETCH_BYTES = 512 * 1024
 WAIT_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
@@ -46,11 +46,16 @@ class OutOfRange(FootfallError):
 
     def __init__(self, address: str, partition: Partition, offset: int) -> None:
         self.partition = partition
+        self._given = (address, partition, offset)
         super().__init__(
             f"Kafka at {address} does not hold offset {offset} of {partition[0]}[{partition[1]}]: "
             "the topic was made anew or cut off; to go on from its beginning: "
             "footfall ingest --accept-gap"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error travel from one process to another."""
+        return OutOfRange, self._given
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,88 @@
+"""Load a large backlog by several processes, one for each group of partitions.
+
+One process keeps one core busy with decoding while Postgres keeps another; where the backlog is
+worth it, a second process fills what both leave. Each moves the offsets of its own partitions only.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+from footfall.ingest.groups import partition_groups
+from footfall.ingest.micro_batch import Ingested, ingest_until_caught_up
+from footfall.ingest.reader import Partition
+from footfall.settings import settings
+
+_counter: "Synchronized[int]"
+
+
+def ingest_side_by_side(
+    *, accept_gap: bool = False, on_progress: Callable[[int], None] = lambda records: None
+) -> Ingested:
+    """Load up to the end of every partition, by as many processes as the backlog is worth.
+
+    At most FOOTFALL_LOADERS, and no more than there are cores. This process is one of them: it
+    ends last, and those it started end with it, whatever ends it.
+
+    Args:
+        accept_gap: as ``ingest_until_caught_up`` takes it, as is what it raises.
+        on_progress: called with the number of records that all have loaded so far.
+    """
+    cores = len(os.sched_getaffinity(0))
+    own, *others = partition_groups(min(settings().loaders, cores))
+    if not others:
+        return ingest_until_caught_up(accept_gap=accept_gap, on_progress=on_progress)
+    context = get_context("spawn")
+    counter = context.Value("q", 0)
+    with ProcessPoolExecutor(len(others), context, _begin, (counter,)) as executor:
+        elsewhere = [executor.submit(_load, group, accept_gap) for group in others]
+        mine = ingest_until_caught_up(
+            accept_gap=accept_gap,
+            on_progress=lambda records: on_progress(records + counter.value),
+            partitions=own,
+        )
+        return _added(mine, elsewhere)
+
+
+def _added(mine: Ingested, elsewhere: Sequence[Future[Ingested]]) -> Ingested:
+    done = [mine, *(future.result() for future in elsewhere)]
+    return Ingested(
+        loads=sum(one.loads for one in done),
+        records_read=sum(one.records_read for one in done),
+        stored=sum(one.stored for one in done),
+        duplicates=sum(one.duplicates for one in done),
+        rejected=sum(one.rejected for one in done),
+        seconds=max(one.seconds for one in done),
+    )
+
+
+def _begin(counter: Any) -> None:
+    """Prepare a process: it counts what it loads, and ends with the one that started it."""
+    global _counter
+    _counter = counter
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _load(partitions: list[Partition], accept_gap: bool) -> Ingested:
+    counted = 0
+
+    def count(records: int) -> None:
+        nonlocal counted
+        with _counter.get_lock():
+            _counter.value += records - counted
+        counted = records
+
+    return ingest_until_caught_up(accept_gap=accept_gap, on_progress=count, partitions=partitions)
