@@ -162,10 +162,17 @@ def _batches(
             starts, gaps = starts | {beyond.partition: gap.to_offset}, [*gaps, gap]
             continue
         if not batch.records_read:
+            _accept(connection, reader, before, gaps)
             return
         reader.check_topics()
         ends = reader.positions()
-        after = [_moved(reader, at, starts[at.place], ends[at.place]) for at in before]
+        passed_over = {(gap.topic, gap.partition) for gap in gaps}
+        after = [
+            _moved(reader, at, ends[at.place])
+            if ends[at.place] > starts[at.place] or at.place in passed_over
+            else at
+            for at in before
+        ]
         yield _Read(
             origin=_origin(reader, started_at, before, starts, ends),
             batch=batch,
@@ -208,10 +215,8 @@ def _origin(
     )
 
 
-def _moved(reader: Reader, at: Offset, start: int, end: int) -> Offset:
-    """Return the offset as it will be once a load has read from start to end."""
-    if end <= start:
-        return at
+def _moved(reader: Reader, at: Offset, end: int) -> Offset:
+    """Return the offset as it will be once a load has read up to the end."""
     topic_id = reader.topic_ids.get(at.topic, "")
     return replace(at, next_offset=end, epoch=at.epoch + 1, topic_id=topic_id)
 
@@ -231,3 +236,14 @@ def _pass_over(
     refused = gap_policy.refused(gaps, accepted)
     offsets.note_gaps(connection, reader.cluster_id, refused)
     gap_policy.refuse(refused)
+
+
+def _accept(
+    connection: Connection[TupleRow], reader: Reader, before: list[Offset], gaps: list[Gap]
+) -> None:
+    """Go on beyond accepted gaps where there is nothing to load, so that none is met again."""
+    beyond = {(gap.topic, gap.partition): gap.to_offset for gap in gaps}
+    moves = [(at, beyond[at.place]) for at in before if at.place in beyond]
+    with connection.transaction():
+        offsets.move(connection, reader.cluster_id, reader.topic_ids, moves, None)
+        offsets.note_gaps(connection, reader.cluster_id, gaps, accepted=True)

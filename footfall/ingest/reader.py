@@ -35,6 +35,7 @@ BYTES_AT_ONCE = 1024 * 1024
 QUEUE_KILOBYTES = 2 * 1024  # read ahead, whatever the number of partitions
 FETCH_BYTES = 512 * 1024
 WAIT_SECONDS = 0.05
+NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 logger = logging.getLogger(__name__)
 
@@ -191,13 +192,22 @@ class Reader:
         return sum(max(0, ends[partition] - offset) for partition, offset in offsets.items())
 
     def _watermarks(self) -> dict[Partition, tuple[int, int]]:
+        return {partition: self._watermark(partition) for partition in self.partitions}
+
+    def _watermark(self, partition: Partition) -> tuple[int, int]:
+        """Return the oldest offset and the end; wait while a new topic has no leader yet."""
+        deadline = time.monotonic() + broker.CONNECT_SECONDS
         with answering(self.address):
-            return {
-                partition: self._client.get_watermark_offsets(
-                    TopicPartition(*partition), timeout=broker.CONNECT_SECONDS
-                )
-                for partition in self.partitions
-            }
+            while True:
+                try:
+                    found: tuple[int, int] = self._client.get_watermark_offsets(
+                        TopicPartition(*partition), timeout=broker.CONNECT_SECONDS
+                    )
+                    return found
+                except KafkaException as error:
+                    if error.args[0].code() not in NO_LEADER or time.monotonic() > deadline:
+                        raise
+                    time.sleep(WAIT_SECONDS)
 
     def seek(self, offsets: dict[Partition, int]) -> None:
         """Go on reading from these offsets; what was fetched ahead is kept where none changes."""

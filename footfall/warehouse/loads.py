@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from psycopg import Connection, DataError, OperationalError
-from psycopg.errors import UniqueViolation
+from psycopg.errors import LockNotAvailable, UniqueViolation
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
@@ -21,6 +21,11 @@ from footfall.warehouse.connection import connect
 from footfall.warehouse.offsets import Gap, Offset
 from footfall.warehouse.rejects import RejectRow
 
+LOCK_SECONDS = 60  # of waiting for another loader, and of a loader that does nothing meanwhile
+_PATIENCE = f"""
+    set lock_timeout = '{LOCK_SECONDS}s';
+    set idle_in_transaction_session_timeout = '{LOCK_SECONDS}s'
+"""
 ATTEMPTS = 5  # at a transaction that others keep overtaking
 
 Result = TypeVar("Result")
@@ -93,10 +98,17 @@ def session() -> Iterator[Connection[TupleRow]]:
 
     Raises:
         ServerUnavailable: Postgres does not answer, or went away meanwhile.
+        Fenced: another loader stands still and keeps its locks.
     """
     with connect(autocommit=True) as connection:
+        connection.execute(_PATIENCE)
         try:
             yield connection
+        except LockNotAvailable:
+            raise Fenced(
+                f"another loader has kept its locks for {LOCK_SECONDS} s without an end; see that "
+                "it goes on, or stop it, and run this again"
+            ) from None
         except OperationalError as error:
             if not connection.closed:
                 raise
@@ -150,7 +162,7 @@ def store(
     """
     load_id = _open_load(connection, origin, batch.kind)
     offsets.move(connection, origin.cluster_id, origin.topic_ids, moves, load_id)
-    offsets.note_gaps(connection, origin.cluster_id, gaps, load_id=load_id)
+    offsets.note_gaps(connection, origin.cluster_id, gaps, accepted=True, load_id=load_id)
     connection.execute("lock table privacy.erasures in share mode")
     written = _write(connection, batch, load_id)
     rejected = rejects.insert(

@@ -70,9 +70,9 @@ def move(
     cluster_id: str,
     topic_ids: Mapping[str, str],
     moves: Sequence[tuple[Offset, int]],
-    load_id: int,
+    load_id: int | None,
 ) -> None:
-    """Move offsets on, each only if it is still what it was when it was read.
+    """Move offsets, each only if it is still what it was when it was read.
 
     Raises:
         Fenced: another loader has moved one of them; the transaction must be rolled back.
@@ -101,9 +101,10 @@ def note_gaps(
     cluster_id: str,
     gaps: Iterable[Gap],
     *,
+    accepted: bool = False,
     load_id: int | None = None,
 ) -> None:
-    """Note gaps in ``raw.gaps``; with a load, that loading went on beyond them by it."""
+    """Note gaps in ``raw.gaps``: that they were found, or that loading went on beyond them."""
     with connection.cursor() as cursor:
         cursor.executemany(
             _NOTE_GAP,
@@ -115,6 +116,7 @@ def note_gaps(
                     "kind": gap.kind.value,
                     "from_offset": gap.from_offset,
                     "to_offset": gap.to_offset,
+                    "accepted": accepted,
                     "load_id": load_id,
                 }
                 for gap in gaps
@@ -147,7 +149,7 @@ insert into raw.gaps as known
     (cluster_id, topic, partition, kind, from_offset, to_offset, accepted_at, load_id)
 values (
     %(cluster_id)s, %(topic)s, %(partition)s, %(kind)s, %(from_offset)s, %(to_offset)s,
-    case when %(load_id)s::bigint is not null then clock_timestamp() end, %(load_id)s
+    case when %(accepted)s then clock_timestamp() end, %(load_id)s
 )
 on conflict (cluster_id, topic, partition, kind, from_offset) do update
     set to_offset = excluded.to_offset,

@@ -98,9 +98,10 @@ class SlowLoader:
     def _run(self) -> None:
         try:
             self.result = ingest_until_caught_up(most_loads=1)
-        except (Fenced, GapFound, Crash) as error:
+        except Exception as error:
             self.result = error
-        self.arrived.set()
+        finally:
+            self.arrived.set()
 
 
 @dataclass
@@ -201,6 +202,9 @@ class Loading(RuleBasedStateMachine):
             return
         done = ingest_until_caught_up(accept_gap=accept_gap)
         spans = [(log.start, len(log.names)) for log in self.logs]
+        for log in self.logs:
+            if log.gap:
+                log.next, log.anew = log.start, False
         assert self._commit(spans) == (done.stored, done.duplicates, done.rejected)
 
     @precondition(lambda self: self.slow is None)
