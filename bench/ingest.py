@@ -53,7 +53,8 @@ def contenders(
         file = folder / f"{order.split(',')[0]}.copy"
         psql(f"\\copy (select * from raw.events order by {order}) to {file}", folder)
         copying = partial(copy, file, events, folder)
-        taking_part.append(Contender(f"psql \\copy, {name}", events, copying, is_limit=True))
+        is_limit = name == "in Kafka's order"
+        taking_part.append(Contender(f"psql \\copy, {name}", events, copying, is_limit=is_limit))
     if with_peers:
         taking_part += _peers(min(peer_events, events), folder, say)
     return taking_part

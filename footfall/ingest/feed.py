@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Generic, TypeVar
 
 from footfall.events.decode import decode
 from footfall.ingest.reader import Record
 from footfall.settings import settings
-from footfall.warehouse.events import EventBatch
+from footfall.warehouse.events import Duplicates, EventBatch
 from footfall.warehouse.loads import Batch
 
 Taken = TypeVar("Taken", bound=Batch)
@@ -28,7 +29,7 @@ class Feed(Generic[Taken]):
 
 def events() -> Feed[EventBatch]:
     """Return the feed of FOOTFALL_TOPICS."""
-    return Feed(settings().topic_list, EventBatch, take_events)
+    return Feed(settings().topic_list, partial(EventBatch, Duplicates()), take_events)
 
 
 def take_events(batch: EventBatch, records: Sequence[Record], otherwise: datetime) -> None:

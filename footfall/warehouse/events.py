@@ -1,8 +1,9 @@
 """Copy decoded events into ``raw.events``: no temporary table, and each message id once.
 
-What is stored already is asked for first; the rest is copied straight into the table, in the order
-of the ids, in which the index takes them fastest. A loader that stores the same id in between makes
-the copy fail on the primary key; the transaction is then repeated (``loads.in_transaction``).
+What is stored already is asked for first, unless the run has met no duplicate lately; the rest is
+copied straight into the table, in the order of the ids, in which the index takes them fastest. A
+loader that stores the same id in between makes the copy fail on the primary key; the transaction is
+then repeated (``loads.in_transaction``).
 """
 
 import struct
@@ -13,6 +14,7 @@ from hashlib import sha256
 
 import msgspec
 from psycopg import Connection
+from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
 from footfall.events.event import Event, Reason, Reject
@@ -20,6 +22,7 @@ from footfall.warehouse.loads import Written, unstorable
 from footfall.warehouse.rejects import RejectRow
 
 ROWS_AT_ONCE = 2_000
+CLEAN_BATCHES = 3
 # Postgres' binary COPY: each field is its length and its bytes, a null the length -1.
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -45,12 +48,36 @@ _END = struct.Struct("!iiq")  # partition, the offset's length, offset
 Row = tuple[str, str, int, bytes]
 
 
+class Duplicates:
+    """Whether a run's next batch may hold what is stored already.
+
+    Asking costs a fifth of storing. After some batches without a duplicate a batch is copied
+    unasked; the primary key refuses it if that was wrong, and it is asked after all.
+    """
+
+    def __init__(self) -> None:
+        self._clean = 0
+
+    @property
+    def are_likely(self) -> bool:
+        """Whether to ask before the next batch is copied."""
+        return self._clean < CLEAN_BATCHES
+
+    def note(self, *, found: bool) -> None:
+        """Note of one more batch whether it held a duplicate."""
+        self._clean = 0 if found else self._clean + 1
+
+
 class EventBatch:
-    """The events and rejects of one micro-batch, in as few bytes as they can be stored from."""
+    """The events and rejects of one micro-batch, in as few bytes as they can be stored from.
+
+    ``duplicates`` is what the run has seen before; None: always ask.
+    """
 
     kind = "events"
 
-    def __init__(self) -> None:
+    def __init__(self, duplicates: Duplicates | None = None) -> None:
+        self._duplicates = duplicates or Duplicates()
         self.records_read = 0
         self.rejects: list[RejectRow] = []
         self._rows: dict[str, Row] = {}
@@ -90,8 +117,22 @@ class EventBatch:
     def write(self, connection: Connection[TupleRow], load_id: int) -> Written:
         """Store what is new, in the connection's open transaction."""
         self._set_aside_erased(connection)
-        new = sorted(self._rows.keys() - _stored(connection, self._rows))
-        rows = [self._rows[message_id] for message_id in new]
+        if not self._duplicates.are_likely:
+            try:
+                with connection.transaction():
+                    written = self._copied(connection, load_id, sorted(self._rows))
+                    self._duplicates.note(found=False)
+                    return written
+            except UniqueViolation:
+                pass
+        stored = _stored(connection, self._rows)
+        self._duplicates.note(found=bool(stored))
+        return self._copied(connection, load_id, sorted(self._rows.keys() - stored))
+
+    def _copied(
+        self, connection: Connection[TupleRow], load_id: int, message_ids: Sequence[str]
+    ) -> Written:
+        rows = [self._rows[message_id] for message_id in message_ids]
         _copy(connection, [fields for *_, fields in rows], load_id)
         micros = [micros for _, _, micros, _ in rows]
         return Written(

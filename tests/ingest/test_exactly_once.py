@@ -5,9 +5,11 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from kafka import KafkaProducer
 
 from footfall.errors import NotFound
 from footfall.ingest.micro_batch import ingest_once, ingest_until_caught_up
+from footfall.settings import settings
 from tests.conftest import set_environment
 from tests.events.envelopes import encode, envelope, order, track
 from tests.ingest.conftest import Query, Send
@@ -137,3 +139,17 @@ def test_a_topic_that_does_not_exist_is_named(
     set_environment(monkeypatch, topics="no.such.topic")
     with pytest.raises(NotFound, match=r"no topic 'no\.such\.topic'.*footfall replay"):
         ingest_once()
+
+
+def test_a_run_that_met_no_duplicate_lately_still_stores_none_twice(
+    environment: dict[str, str], topic: str, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, batch_records=20)
+    client = KafkaProducer(bootstrap_servers=settings().kafka)
+    names = [*range(200), *range(60, 90), *range(200, 220), 0, *range(220, 400)]
+    for name in names:
+        client.send(topic, value=encode(order(f"o-{name}")), partition=0)
+    client.close()
+    done = ingest_until_caught_up()
+    assert (done.records_read, done.stored, done.duplicates) == (len(names), 400, 31)
+    assert query("select count(*), count(distinct message_id) from raw.events") == [(400, 400)]
