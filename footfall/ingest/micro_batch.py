@@ -118,13 +118,20 @@ def load_batches(
         loads.session() as connection,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as executor,
     ):
-        storing: Future[Load] | None = None
+        storing: Future[Load | None] | None = None
         for read in _batches(feed, reader, connection, most=most, accept_gap=accept_gap):
             if storing is not None:
-                yield storing.result()
+                yield from _done(storing)
             storing = executor.submit(_store, connection, read)
         if storing is not None:
-            yield storing.result()
+            yield from _done(storing)
+
+
+def _done(storing: Future[Load | None]) -> Iterator[Load]:
+    """Wait until a batch is stored; yield its load, if it is one."""
+    load = storing.result()
+    if load is not None:
+        yield load
 
 
 @contextmanager
@@ -138,13 +145,20 @@ def _threads_taking_turns() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def _store(connection: Connection[TupleRow], read: _Read[Any]) -> Load:
-    reject_rate.check(read.batch, read.origin.ranges, most=settings().most_rejected)
+def _store(connection: Connection[TupleRow], read: _Read[Any]) -> Load | None:
+    """Store a batch; None where it is empty: going on beyond accepted gaps is no load."""
     moves = [
         (before, after.next_offset)
         for before, after in zip(read.before, read.after, strict=True)
         if after.next_offset is not None and after != before
     ]
+    if not read.batch.records_read:
+        cluster_id, topic_ids = read.origin.cluster_id, read.origin.topic_ids
+        with connection.transaction():
+            offsets.move(connection, cluster_id, topic_ids, moves, None)
+            offsets.note_gaps(connection, cluster_id, read.gaps, accepted=True)
+        return None
+    reject_rate.check(read.batch, read.origin.ranges, most=settings().most_rejected)
     return loads.in_transaction(
         connection,
         lambda: loads.store(connection, read.origin, read.batch, moves, read.gaps),
@@ -159,11 +173,15 @@ def _batches(
     most: int | None,
     accept_gap: bool,
 ) -> Iterator[_Read[Taken]]:
-    """Yield batches up to the end of every partition, each going on where the one before ends."""
+    """Yield batches up to the end of every partition, each going on where the one before ends.
+
+    An empty one comes where there are gaps to go beyond and nothing to load. After the first one
+    the connection belongs to the thread that stores.
+    """
     opened, opened_at = time.monotonic(), loads.clock(connection)
     before = offsets.offsets(connection, reader.cluster_id, reader.partitions)
     starts, gaps = gap_policy.find(before, reader.first_offsets(), reader.topic_ids)
-    _pass_over(connection, reader, gaps, accept_gap=accept_gap)
+    _pass_over(reader, gaps, accept_gap=accept_gap)
     made = 0
     while most is None or made < most:
         started_at = opened_at + timedelta(seconds=time.monotonic() - opened)
@@ -174,11 +192,10 @@ def _batches(
             if starts[beyond.partition] == reader.first_offsets()[beyond.partition]:
                 raise
             gap = _beyond(starts, beyond.partition, reader)
-            _pass_over(connection, reader, [gap], accept_gap=accept_gap)
+            _pass_over(reader, [gap], accept_gap=accept_gap)
             starts, gaps = starts | {beyond.partition: gap.to_offset}, [*gaps, gap]
             continue
-        if not batch.records_read:
-            _accept(connection, reader, before, gaps)
+        if not batch.records_read and not gaps:
             return
         reader.check_topics()
         ends = reader.positions()
@@ -197,7 +214,7 @@ def _batches(
             gaps=gaps,
         )
         made += 1
-        if reader.at_end():
+        if reader.at_end():  # as it is where nothing was read
             return
         before, starts, gaps = after, ends, []
 
@@ -244,22 +261,11 @@ def _beyond(starts: dict[Partition, int], partition: Partition, reader: Reader) 
     return Gap(*partition, kind, wanted, oldest)
 
 
-def _pass_over(
-    connection: Connection[TupleRow], reader: Reader, gaps: list[Gap], *, accept_gap: bool
-) -> None:
+def _pass_over(reader: Reader, gaps: list[Gap], *, accept_gap: bool) -> None:
     """Note gaps that were found; raise GapFound unless all are accepted."""
     accepted = list(GapKind) if accept_gap else settings().accepted_gap_list
     refused = gap_policy.refused(gaps, accepted)
-    offsets.note_gaps(connection, reader.cluster_id, refused)
+    if refused:
+        with loads.session() as connection:
+            offsets.note_gaps(connection, reader.cluster_id, refused)
     gap_policy.refuse(refused)
-
-
-def _accept(
-    connection: Connection[TupleRow], reader: Reader, before: list[Offset], gaps: list[Gap]
-) -> None:
-    """Go on beyond accepted gaps where there is nothing to load, so that none is met again."""
-    beyond = {(gap.topic, gap.partition): gap.to_offset for gap in gaps}
-    moves = [(at, beyond[at.place]) for at in before if at.place in beyond]
-    with connection.transaction():
-        offsets.move(connection, reader.cluster_id, reader.topic_ids, moves, None)
-        offsets.note_gaps(connection, reader.cluster_id, gaps, accepted=True)
