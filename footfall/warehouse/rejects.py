@@ -1,5 +1,6 @@
 """Keep the records that were set aside: insert them, read them again, mark what could be loaded."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,11 @@ class RejectRow:
     event_name: str | None = None
     raw: bytes | None = None
     customer_ref: str | None = None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Topic, partition and offset."""
+        return self.topic, self.partition, self.offset
 
     @classmethod
     def of(
@@ -98,10 +104,15 @@ def insert(
     rows: Sequence[RejectRow],
     load_id: int,
 ) -> int:
-    """Set records aside; return how many were not set aside before."""
+    """Set records aside; return how many rows are of records that were not set aside before.
+
+    A body of several events has a row for each, and is set aside once; erased, if one of them is.
+    """
     if not rows:
         return 0
-    rows = sorted(rows, key=lambda row: (row.topic, row.partition, row.offset))
+    counts = Counter(row.place for row in rows)
+    erased_last = sorted(rows, key=lambda row: (row.place, row.reason == Reason.ERASED))
+    rows = list({row.place: row for row in erased_last}.values())
     columns = {
         "topics": [row.topic for row in rows],
         "topic_ids": [topic_ids.get(row.topic, "") for row in rows],
@@ -113,9 +124,8 @@ def insert(
         "event_names": [row.event_name for row in rows],
         "raws": [row.raw for row in rows],
     }
-    return connection.execute(
-        _INSERT, columns | {"cluster_id": cluster_id, "load_id": load_id}
-    ).rowcount
+    new = connection.execute(_INSERT, columns | {"cluster_id": cluster_id, "load_id": load_id})
+    return sum(counts[topic, partition, offset] for topic, partition, offset in new)
 
 
 def groups(connection: Connection[TupleRow]) -> list[RejectGroup]:
@@ -190,6 +200,7 @@ from
 on conflict (cluster_id, kafka_topic, topic_id, kafka_partition, kafka_offset) do update
     set reason = excluded.reason, detail = excluded.detail, raw = null, event_name = null
     where excluded.reason = 'erased' and kept.reason <> 'erased'
+returning kafka_topic, kafka_partition, kafka_offset
 """
 _GROUPS = """
 select

@@ -32,6 +32,13 @@ def order(order_id: str = "o-1", **fields: Any) -> dict[str, Any]:
     return track("Order Completed", properties, messageId=f"m-{order_id}", **fields)
 
 
+def ga4_body(*names: str, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
+    """Return the body of a GA4 Measurement Protocol request: one event of each name."""
+    events = [{"name": name, "params": {"n": number}} for number, name in enumerate(names)]
+    micros = int(at.timestamp()) * 1_000_000
+    return {"client_id": "c.1", "timestamp_micros": micros, "events": events} | fields
+
+
 def encode(value: Any) -> bytes:
     """Return the bytes that Kafka carries."""
     return msgspec.json.encode(value)

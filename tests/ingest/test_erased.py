@@ -8,7 +8,7 @@ from footfall.ingest.micro_batch import ingest_until_caught_up
 from footfall.ingest.rejects import replay_rejects
 from footfall.ingest.window import ingest_window
 from tests.conftest import set_environment
-from tests.events.envelopes import encode, envelope, order, track
+from tests.events.envelopes import encode, envelope, ga4_body, order, track
 from tests.ingest.conftest import Query, Send
 
 OLD = "1999-05-01T00:00:00Z"
@@ -45,6 +45,19 @@ def test_events_of_an_erased_customer_are_set_aside_without_their_bytes(
     assert query("select count(*) from raw.rejected_events where event_name like '%%änn%%'") == [
         (0,)
     ]
+
+
+def test_a_body_of_several_events_of_an_erased_customer_is_set_aside_once(
+    environment: dict[str, str], send: Send, query: Query
+) -> None:
+    erase(query, "u:ann")
+    send([encode(ga4_body("page_view", "view_cart", "search", user_id="ann")), encode(order())])
+    done = ingest_until_caught_up()
+    assert (done.records_read, done.stored, done.duplicates, done.rejected) == (4, 0, 0, 4)
+    assert query("select reason, raw from raw.rejected_events") == [("erased", None)] * 2
+    query("truncate raw.partition_offsets")
+    again = ingest_until_caught_up()
+    assert (again.records_read, again.duplicates) == (4, 4)
 
 
 def test_a_replay_of_the_topic_does_not_bring_an_erased_customer_back(
