@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -26,6 +26,15 @@ RECORDS_AT_ONCE = 5_000
 Decoded = Event | Sequence[Event] | Product
 
 
+@dataclass(frozen=True)
+class _Replayed:
+    """What became of some records, and where the next ones come after; None: there are none."""
+
+    loads: list[Load]
+    refused: int
+    last: Position | None
+
+
 def list_rejects() -> list[RejectGroup]:
     """Return the records that are set aside, by reason and event name, the largest group first.
 
@@ -43,67 +52,90 @@ def replay_rejects() -> Ingested:
 
     Returns:
         Over all records looked at: records_read = stored + duplicates + rejected, where rejected
-        counts those that are set aside still.
+        counts those that are set aside still. A body of several events counts as one while it is
+        refused, and as so many once it is read.
 
     Raises:
         ServerUnavailable: Postgres does not answer.
     """
     started = time.monotonic()
-    looked_at = 0
+    refused = 0
     done: list[Load] = []
     with loads.session() as connection:
         started_at = loads.clock(connection)
         after: Position | None = None
         while True:
-            claimed, loaded = loads.in_transaction(
+            replayed = loads.in_transaction(
                 connection, partial(_replay, connection, after, started_at)
             )
-            done += loaded
-            looked_at += len(claimed)
-            if len(claimed) < RECORDS_AT_ONCE:
+            done += replayed.loads
+            refused += replayed.refused
+            after = replayed.last
+            if after is None:
                 break
-            after = claimed[-1].position
-    loaded_in_all = total(done, time.monotonic() - started)
-    still = looked_at - loaded_in_all.stored - loaded_in_all.duplicates
-    return replace(loaded_in_all, records_read=looked_at, rejected=still)
+    loaded = total(done, time.monotonic() - started)
+    return replace(
+        loaded, records_read=loaded.records_read + refused, rejected=loaded.rejected + refused
+    )
 
 
 def _replay(
     connection: Connection[TupleRow], after: Position | None, started_at: datetime
-) -> tuple[list[Rejected], list[Load]]:
+) -> _Replayed:
     """Decode the next rejected records again, in the connection's open transaction."""
     claimed = rejects.claim(connection, after=after, most=RECORDS_AT_ONCE)
     read = [(record, _decoded(record)) for record in claimed]
-    rejects.mark_still_rejected(
-        connection,
-        [(record.position, result) for record, result in read if isinstance(result, Reject)],
+    valid, refused = [], []
+    for (record, result), storable in zip(read, _storable(connection, read), strict=True):
+        if isinstance(result, Reject):
+            refused.append((record.position, result))
+        elif not storable:
+            refused.append((record.position, loads.NOT_STORABLE))
+        else:
+            valid.append((record, result))
+    rejects.mark_still_rejected(connection, refused)
+    return _Replayed(
+        loads=list(_load(connection, valid, started_at)),
+        refused=len(refused),
+        last=claimed[-1].position if len(claimed) == RECORDS_AT_ONCE else None,
     )
-    return claimed, list(_load_valid(connection, read, started_at))
 
 
-def _load_valid(
+def _load(
     connection: Connection[TupleRow],
-    read: Sequence[tuple[Rejected, Decoded | Reject]],
+    valid: Sequence[tuple[Rejected, Decoded]],
     started_at: datetime,
 ) -> Iterator[Load]:
     """Load what is valid now, the records of each cluster and topic as a load of their own."""
     for (cluster_id, topic, topic_id), group in groupby(
-        read, lambda pair: (pair[0].cluster_id, pair[0].topic, pair[0].topic_id)
+        valid, lambda pair: (pair[0].cluster_id, pair[0].topic, pair[0].topic_id)
     ):
-        valid = [(record, result) for record, result in group if not isinstance(result, Reject)]
-        if not valid:
-            continue
-        batch = _batch(valid)
-        origin = Origin(
-            cluster_id,
-            started_at,
-            _ranges([record for record, _ in valid]),
-            {topic: topic_id},
-        )
+        pairs = list(group)
+        records = [record for record, _ in pairs]
+        batch = _batch(pairs)
+        origin = Origin(cluster_id, started_at, _ranges(records), {topic: topic_id})
         yield loads.store(connection, origin, batch)
-        refused = {(reject.partition, reject.offset) for reject in batch.rejects}
-        loaded = [record for record, _ in valid if record.position[-2:] not in refused]
+        erased = {(reject.partition, reject.offset) for reject in batch.rejects}
+        loaded = [record for record in records if record.position[-2:] not in erased]
         rejects.mark_replayed(connection, [record.position for record in loaded], started_at)
+
+
+def _storable(
+    connection: Connection[TupleRow], read: Sequence[tuple[Rejected, Decoded | Reject]]
+) -> list[bool]:
+    """Say of each record whether Postgres takes its JSON."""
+    payloads = {number: _payload(result) for number, (_, result) in enumerate(read)}
+    asked = {number: payload for number, payload in payloads.items() if payload is not None}
+    numbers = list(asked)
+    refused = {numbers[at] for at in loads.unstorable(connection, list(asked.values()))}
+    return [number not in refused for number in payloads]
+
+
+def _payload(result: Decoded | Reject) -> bytes | None:
+    """Return the JSON to store; the events of one body share it."""
+    if isinstance(result, Reject):
+        return None
+    return result.payload if isinstance(result, Event | Product) else result[0].payload
 
 
 def _decoded(record: Rejected) -> Decoded | Reject:

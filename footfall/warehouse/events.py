@@ -17,8 +17,8 @@ from psycopg import Connection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
-from footfall.events.event import Event, Reason, Reject
-from footfall.warehouse.loads import Written, unstorable
+from footfall.events.event import Event, Reject
+from footfall.warehouse.loads import NOT_STORABLE, Written, unstorable
 from footfall.warehouse.rejects import RejectRow
 
 ROWS_AT_ONCE = 2_000
@@ -148,11 +148,7 @@ class EventBatch:
         for number in unstorable(connection, list(payloads.values())):
             row, payload = self._rows.pop(message_ids[number]), payloads[message_ids[number]]
             topic, ref, *_ = row
-            refused = Reject(
-                reason=Reason.NOT_STORABLE,
-                detail="Postgres does not take it as jsonb",
-                customer_ref=ref,
-            )
+            refused = msgspec.structs.replace(NOT_STORABLE, customer_ref=ref)
             self.rejects.append(RejectRow.of(topic, *_place_of(row), None, refused, payload))
 
     def _set_aside_erased(self, connection: Connection[TupleRow]) -> None:

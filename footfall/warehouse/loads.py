@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from footfall.errors import Fenced, ServerUnavailable
+from footfall.events.event import Reason, Reject
 from footfall.warehouse import offsets, rejects
 from footfall.warehouse.connection import connect
 from footfall.warehouse.offsets import Gap, Offset
@@ -26,6 +27,7 @@ _PATIENCE = f"""
     set lock_timeout = '{LOCK_SECONDS}s';
     set idle_in_transaction_session_timeout = '{LOCK_SECONDS}s'
 """
+NOT_STORABLE = Reject(reason=Reason.NOT_STORABLE, detail="Postgres does not take it as jsonb")
 ATTEMPTS = 5  # at a transaction that others keep overtaking
 
 Result = TypeVar("Result")

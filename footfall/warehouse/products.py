@@ -19,9 +19,9 @@ from typing import Any, LiteralString
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.events.event import Reason, Reject
+from footfall.events.event import Reject
 from footfall.events.product import FIELDS, Product
-from footfall.warehouse.loads import Written, unstorable
+from footfall.warehouse.loads import NOT_STORABLE, Written, unstorable
 from footfall.warehouse.rejects import RejectRow
 
 
@@ -69,10 +69,9 @@ class ProductBatch:
         """Make rejects of the facts whose JSON Postgres refuses, though the decoder took it."""
         facts = [row for row in self._rows if row[3].payload is not None]
         refused = unstorable(connection, [row[3].payload or b"" for row in facts])
-        reason = Reject(reason=Reason.NOT_STORABLE, detail="Postgres does not take it as jsonb")
         for topic, partition, offset, product in [facts[number] for number in refused]:
             place = topic, partition, offset, product.received_at
-            self.rejects.append(RejectRow.of(*place, reason, product.payload))
+            self.rejects.append(RejectRow.of(*place, NOT_STORABLE, product.payload))
         gone = {facts[number][:3] for number in refused}
         self._rows = [row for row in self._rows if row[:3] not in gone]
 

@@ -1,17 +1,21 @@
 """Records that were set aside are listed, and loaded once after a fix."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 
+from footfall.events.decode import decode
+from footfall.events.event import Event, Reject
 from footfall.ingest.micro_batch import ingest_until_caught_up
 from footfall.ingest.rejects import list_rejects, replay_rejects
 from footfall.warehouse.rejects import RejectGroup
 from tests.conftest import set_environment
-from tests.events.envelopes import encode, order, track
+from tests.events.envelopes import encode, ga4_body, order, track
 from tests.ingest.conftest import Query, Send
 
-OLD = "1999-05-01T00:00:00Z"
+OLD, LONG_AGO = "1999-05-01T00:00:00Z", datetime(1999, 5, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -92,3 +96,46 @@ def test_an_event_is_loaded_as_if_it_had_been_valid_from_the_start(
     stored = query(f"select {columns} from raw.events where occurred_at < '2000-01-01'")
     assert set(stored) < set(kept)
     assert len(stored) == 2
+
+
+def test_a_body_of_several_events_counts_as_many_once_it_is_read(
+    environment: dict[str, str], send: Send, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send([encode(ga4_body("page_view", "view_cart", "search", at=LONG_AGO)), b"{", b"["])
+    ingest_until_caught_up()
+    set_environment(monkeypatch, first_day="1990-01-01")
+    done = replay_rejects()
+    counts = (done.records_read, done.stored, done.duplicates, done.rejected)
+    assert counts == (5, 3, 0, 2)
+    assert query("select sum(records_read), sum(stored) from raw.loads") == [(6, 3)]
+
+
+@pytest.mark.parametrize(
+    "refused", [order("o-1", timestamp=OLD), ga4_body("page_view", "search", at=LONG_AGO)]
+)
+def test_what_postgres_refuses_is_rejected_still(
+    environment: dict[str, str],
+    send: Send,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: dict[str, Any],
+) -> None:
+    send([encode(refused), encode(order("o-2", timestamp=OLD))])
+    ingest_until_caught_up()
+
+    def lenient(value: bytes | None, **options: Any) -> Event | Reject | list[Event]:
+        result = decode(value, **options)
+        if value != encode(refused) or isinstance(result, Reject):
+            return result
+        events = [result] if isinstance(result, Event) else result
+        spoilt = [msgspec.structs.replace(event, payload=b'"\\u0000"') for event in events]
+        return spoilt[0] if isinstance(result, Event) else spoilt
+
+    monkeypatch.setattr("footfall.ingest.rejects.decode", lenient)
+    set_environment(monkeypatch, first_day="1990-01-01")
+    for stored in (1, 0):
+        done = replay_rejects()
+        counts = (done.records_read, done.stored, done.duplicates, done.rejected)
+        assert counts == (1 + stored, stored, 0, 1)
+    assert [(group.reason, group.count) for group in list_rejects()] == [("not_storable", 1)]
+    assert query("select records_read, stored from raw.loads order by load_id") == [(2, 0), (1, 1)]
