@@ -9,16 +9,17 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
-from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
+from footfall.errors import FootfallError
 from footfall.ingest.groups import partition_groups
 from footfall.ingest.micro_batch import Ingested, ingest_until_caught_up
 from footfall.ingest.reader import Partition
 from footfall.settings import settings
 
-_counter: "Synchronized[int]"
+_counts: Any  # how many records each process has loaded; no lock, which one that is killed keeps
 
 
 def ingest_side_by_side(
@@ -32,21 +33,33 @@ def ingest_side_by_side(
     Args:
         accept_gap: as ``ingest_until_caught_up`` takes it, as is what it raises.
         on_progress: called with the number of records that all have loaded so far.
+
+    Raises:
+        FootfallError: another process was killed; what all have committed stays.
     """
     cores = len(os.sched_getaffinity(0))
     own, *others = partition_groups(min(settings().loaders, cores))
     if not others:
         return ingest_until_caught_up(accept_gap=accept_gap, on_progress=on_progress)
     context = get_context("spawn")
-    counter = context.Value("q", 0)
-    with ProcessPoolExecutor(len(others), context, _begin, (counter,)) as executor:
-        elsewhere = [executor.submit(_load, group, accept_gap) for group in others]
-        mine = ingest_until_caught_up(
-            accept_gap=accept_gap,
-            on_progress=lambda records: on_progress(records + counter.value),
-            partitions=own,
-        )
-        return _added(mine, elsewhere)
+    counts = context.RawArray("q", len(others))
+    try:
+        with ProcessPoolExecutor(len(others), context, _begin, (counts,)) as executor:
+            elsewhere = [
+                executor.submit(_load, number, group, accept_gap)
+                for number, group in enumerate(others)
+            ]
+            mine = ingest_until_caught_up(
+                accept_gap=accept_gap,
+                on_progress=lambda records: on_progress(records + sum(counts)),
+                partitions=own,
+            )
+            return _added(mine, elsewhere)
+    except BrokenProcessPool:
+        raise FootfallError(
+            "a loader beside this one was killed (is there too little memory?); what was committed "
+            "stays, and the rest is loaded by: footfall ingest (FOOTFALL_LOADERS=1 for one process)"
+        ) from None
 
 
 def _added(mine: Ingested, elsewhere: Sequence[Future[Ingested]]) -> Ingested:
@@ -61,10 +74,10 @@ def _added(mine: Ingested, elsewhere: Sequence[Future[Ingested]]) -> Ingested:
     )
 
 
-def _begin(counter: Any) -> None:
+def _begin(counts: Any) -> None:
     """Prepare a process: it counts what it loads, and ends with the one that started it."""
-    global _counter
-    _counter = counter
+    global _counts
+    _counts = counts
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -76,13 +89,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _load(partitions: list[Partition], accept_gap: bool) -> Ingested:
-    counted = 0
-
+def _load(number: int, partitions: list[Partition], accept_gap: bool) -> Ingested:
     def count(records: int) -> None:
-        nonlocal counted
-        with _counter.get_lock():
-            _counter.value += records - counted
-        counted = records
+        _counts[number] = records
 
     return ingest_until_caught_up(accept_gap=accept_gap, on_progress=count, partitions=partitions)

@@ -1,5 +1,6 @@
 """Several processes load one backlog: together all of it, once; none outlives the first."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import psutil
 import pytest
 
+from footfall.errors import FootfallError
 from footfall.ingest import groups
 from footfall.ingest.gaps import GapFound
 from footfall.ingest.side_by_side import ingest_side_by_side
@@ -20,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from footfall.ingest.side_by_side import _begin
 context = get_context("spawn")
-with ProcessPoolExecutor(1, context, _begin, (context.Value("q", 0),)) as executor:
+with ProcessPoolExecutor(1, context, _begin, (context.RawArray("q", 1),)) as executor:
     print(executor.submit(os.getpid).result(), flush=True)
     executor.submit(time.sleep, 600).result()
 """
@@ -56,6 +58,21 @@ def test_what_stops_another_process_is_told(two_loaders: None, send: Send, query
     with pytest.raises(GapFound, match=r"\[1\] .*made anew"):
         ingest_side_by_side()
     assert query("select count(*) from raw.events where message_id like 'm-late%%'") == [(200,)]
+
+
+def test_a_loader_that_is_killed_is_told_and_the_next_run_loads_the_rest(
+    two_loaders: None, send: Send, query: Query
+) -> None:
+    send(encode(order(f"o-{number}")) for number in range(400))
+
+    def kill_the_other(records: int) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(FootfallError, match=r"was killed .* loaded by: footfall ingest"):
+        ingest_side_by_side(on_progress=kill_the_other)
+    assert ingest_side_by_side().stored == 200
+    assert query("select count(*) from raw.events") == [(400,)]
 
 
 def test_a_loader_ends_with_the_process_that_started_it() -> None:
