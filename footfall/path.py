@@ -101,17 +101,10 @@ def load_events(
 
 def add_up(loaded: Iterable[Mapping[str, Any]]) -> "Ingested":
     """Return what loaders that worked side by side have loaded together."""
-    from footfall.ingest.micro_batch import Ingested
+    from footfall.ingest import micro_batch
 
-    each = [Ingested(**facts) for facts in loaded]
-    return Ingested(
-        loads=sum(one.loads for one in each),
-        records_read=sum(one.records_read for one in each),
-        stored=sum(one.stored for one in each),
-        duplicates=sum(one.duplicates for one in each),
-        rejected=sum(one.rejected for one in each),
-        seconds=max(one.seconds for one in each),
-    )
+    each = [micro_batch.Ingested(**facts) for facts in loaded]
+    return micro_batch.add_up(each, max(one.seconds for one in each))
 
 
 def load_catalog() -> "Ingested | None":

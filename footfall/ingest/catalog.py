@@ -12,7 +12,7 @@ from datetime import datetime
 from footfall.errors import NotFound
 from footfall.events.product import decode_product
 from footfall.ingest.feed import Feed
-from footfall.ingest.micro_batch import Ingested, load_batches, total
+from footfall.ingest.micro_batch import Ingested, add_up, load_batches
 from footfall.ingest.reader import Record
 from footfall.settings import settings
 from footfall.warehouse.loads import Load
@@ -34,7 +34,7 @@ def load_catalog(*, most_loads: int | None = None, accept_gap: bool = False) -> 
     done: list[Load] = []
     with suppress(NotFound):
         done.extend(load_batches(products(), most=most_loads, accept_gap=accept_gap))
-    return total(done, time.monotonic() - started)
+    return add_up(done, time.monotonic() - started)
 
 
 def products() -> Feed[ProductBatch]:

@@ -89,17 +89,17 @@ def ingest_until_caught_up(
         done.append(load)
         if on_progress is not None:
             on_progress(sum(load.records_read for load in done))
-    return total(done, time.monotonic() - started)
+    return add_up(done, time.monotonic() - started)
 
 
-def total(done: list[Load], seconds: float) -> Ingested:
-    """Add up loads."""
+def add_up(parts: Sequence[Load | Ingested], seconds: float) -> Ingested:
+    """Add up loads, or what loaders that worked side by side have loaded."""
     return Ingested(
-        loads=len(done),
-        records_read=sum(load.records_read for load in done),
-        stored=sum(load.stored for load in done),
-        duplicates=sum(load.duplicates for load in done),
-        rejected=sum(load.rejected for load in done),
+        loads=sum(part.loads if isinstance(part, Ingested) else 1 for part in parts),
+        records_read=sum(part.records_read for part in parts),
+        stored=sum(part.stored for part in parts),
+        duplicates=sum(part.duplicates for part in parts),
+        rejected=sum(part.rejected for part in parts),
         seconds=round(seconds, 3),
     )
 

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from footfall.events.decode import decode
 from footfall.events.event import Event, Reject
 from footfall.events.product import Product, decode_product
-from footfall.ingest.micro_batch import Ingested, total
+from footfall.ingest.micro_batch import Ingested, add_up
 from footfall.settings import settings
 from footfall.warehouse import loads, rejects
 from footfall.warehouse.events import EventBatch
@@ -73,7 +73,7 @@ def replay_rejects() -> Ingested:
             after = replayed.last
             if after is None:
                 break
-    loaded = total(done, time.monotonic() - started)
+    loaded = add_up(done, time.monotonic() - started)
     return replace(
         loaded, records_read=loaded.records_read + refused, rejected=loaded.rejected + refused
     )

@@ -7,15 +7,15 @@ worth it, a second process fills what both leave. Each moves the offsets of its 
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 from footfall.errors import FootfallError
 from footfall.ingest.groups import partition_groups
-from footfall.ingest.micro_batch import Ingested, ingest_until_caught_up
+from footfall.ingest.micro_batch import Ingested, add_up, ingest_until_caught_up
 from footfall.ingest.reader import Partition
 from footfall.settings import settings
 
@@ -54,24 +54,13 @@ def ingest_side_by_side(
                 on_progress=lambda records: on_progress(records + sum(counts)),
                 partitions=own,
             )
-            return _added(mine, elsewhere)
+            done = [mine, *(future.result() for future in elsewhere)]
+            return add_up(done, max(one.seconds for one in done))
     except BrokenProcessPool:
         raise FootfallError(
             "a loader beside this one was killed (is there too little memory?); what was committed "
             "stays, and the rest is loaded by: footfall ingest (FOOTFALL_LOADERS=1 for one process)"
         ) from None
-
-
-def _added(mine: Ingested, elsewhere: Sequence[Future[Ingested]]) -> Ingested:
-    done = [mine, *(future.result() for future in elsewhere)]
-    return Ingested(
-        loads=sum(one.loads for one in done),
-        records_read=sum(one.records_read for one in done),
-        stored=sum(one.stored for one in done),
-        duplicates=sum(one.duplicates for one in done),
-        rejected=sum(one.rejected for one in done),
-        seconds=max(one.seconds for one in done),
-    )
 
 
 def _begin(counts: Any) -> None:

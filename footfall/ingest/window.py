@@ -17,7 +17,7 @@ from footfall.errors import BadArgument
 from footfall.events.decode import decode
 from footfall.events.event import Event, Reject
 from footfall.events.native import FUTURE_TOLERANCE
-from footfall.ingest.micro_batch import Ingested, total
+from footfall.ingest.micro_batch import Ingested, add_up
 from footfall.ingest.reader import EPOCH, Partition, Reader, open_reader
 from footfall.settings import settings
 from footfall.warehouse import loads
@@ -73,7 +73,7 @@ def ingest_window(
                 origin = Origin(reader.cluster_id, started_at, ranges, reader.topic_ids)
                 done.append(_store(connection, origin, batch))
             starts = ends
-    return total(done, time.monotonic() - started)
+    return add_up(done, time.monotonic() - started)
 
 
 def _starts(reader: Reader, since: datetime | None) -> dict[Partition, int]:
