@@ -80,8 +80,9 @@ def open_reader(
         ServerUnavailable: Kafka does not answer within 30 s; also from the reader's methods.
         NotFound: a topic does not exist.
     """
+    reached = broker.bulk_client(address)
     client = Consumer(
-        broker.bulk_client(address)
+        reached
         | {
             "group.id": "footfall",  # the client wants one; nothing is committed to it
             "enable.auto.commit": False,
@@ -97,7 +98,7 @@ def open_reader(
         logger=logger,
     )
     try:
-        yield Reader(client, address, topics, partitions)
+        yield Reader(client, AdminClient(reached, logger=logger), address, topics, partitions)
     finally:
         client.close()
 
@@ -113,17 +114,17 @@ class Reader:
     def __init__(
         self,
         client: Consumer,
+        admin: AdminClient,
         address: str,
         topics: Sequence[str],
         partitions: Sequence[Partition] | None = None,
     ) -> None:
         self.address = address
-        self._client = client
+        self._client, self._admin = client, admin
         found = [self._described(topic) for topic in sorted(set(topics))]
         self.cluster_id = found[0][0]
         every = [partition for _, held in found for partition in held]
         self.partitions = sorted(every if partitions is None else set(partitions) & set(every))
-        self._admin = AdminClient(broker.bulk_client(address), logger=logger)
         self.topic_ids = self._describe_topics()
         self._next: dict[Partition, int] = {}
         self._ended: set[Partition] = set()
@@ -226,11 +227,6 @@ class Reader:
     def at_end(self) -> bool:
         """Say whether the end of every partition was reached since the last ``seek``."""
         return len(self._ended) == len(self._next)
-
-    def read(self, *, most_records: int, most_bytes: int) -> list[Record]:
-        """Return the next records, as ``chunks`` does, in one list."""
-        chunks = self.chunks(most_records=most_records, most_bytes=most_bytes)
-        return [record for chunk in chunks for record in chunk]
 
     def chunks(self, *, most_records: int, most_bytes: int) -> Iterator[list[Record]]:
         """Yield the next records, up to the limits or the end of every partition.

@@ -26,10 +26,10 @@ def read() -> None:
     with open_reader(settings().kafka, settings().topic_list) as reader:
         beginning = reader.first_offsets()
         reader.seek(beginning)
-        assert len(reader.read(most_records=9, most_bytes=10**6)) == 5
+        assert sum(map(len, reader.chunks(most_records=9, most_bytes=10**6))) == 5
         let_the_broker_die()
         reader.seek(beginning)
-        reader.read(most_records=9, most_bytes=10**6)
+        list(reader.chunks(most_records=9, most_bytes=10**6))
 
 
 def send() -> None:
