@@ -6,17 +6,21 @@ server.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from footfall.errors import BadArgument, ServerUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
+GAP_KINDS = ("retention", "recreated", "beyond_end", "new_cluster")
+TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as Kafka's Topic.validate has it
 
 
 class Settings(BaseSettings):
@@ -47,8 +51,8 @@ class Settings(BaseSettings):
     catalog_topic: str = "shop.catalog"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
-    batch_records: int = 10_000
-    batch_bytes: int = 32 * 1024 * 1024
+    batch_records: int = Field(default=10_000, ge=1)
+    batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
     most_rejected: float = Field(default=0.5, ge=0, le=1)
     accepted_gaps: str = "new_cluster"
     loaders: int = Field(default=4, ge=1)
@@ -73,15 +77,39 @@ class Settings(BaseSettings):
     def _utc(cls, day: datetime) -> datetime:
         return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
 
+    @field_validator("topics", "catalog_topic")
+    @classmethod
+    def _topic_names(cls, value: str, info: ValidationInfo) -> str:
+        names = _listed(value) if info.field_name == "topics" else [value]
+        wrong = [name for name in names if not TOPIC_NAME.fullmatch(name)]
+        if wrong or not names:
+            raise PydanticCustomError(
+                "topic_name",
+                "a topic's name is 1 to 249 of the letters A to Z, digits, '.', '_' and '-'",
+            )
+        return value
+
+    @field_validator("accepted_gaps")
+    @classmethod
+    def _gap_kinds(cls, value: str) -> str:
+        for kind in _listed(value):
+            if kind not in GAP_KINDS:
+                raise PydanticCustomError(
+                    "gap_kind",
+                    "{kind} is no kind of gap; give none or some of {kinds}, separated by commas",
+                    {"kind": repr(kind), "kinds": ", ".join(GAP_KINDS)},
+                )
+        return value
+
     @property
     def topic_list(self) -> list[str]:
         """The Kafka topics that carry events."""
-        return [name.strip() for name in self.topics.split(",") if name.strip()]
+        return _listed(self.topics)
 
     @property
     def accepted_gap_list(self) -> list[str]:
         """The kinds of gap beyond which loading goes on by itself."""
-        return [kind.strip() for kind in self.accepted_gaps.split(",") if kind.strip()]
+        return _listed(self.accepted_gaps)
 
     @property
     def stack_file(self) -> Path:
@@ -111,6 +139,10 @@ class Settings(BaseSettings):
     def kafka(self) -> str:
         """The bootstrap servers, ``host:port[,host:port]``."""
         return self.kafka_bootstrap or self._local("kafka", "kafka_bootstrap")
+
+
+def _listed(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 @cache
