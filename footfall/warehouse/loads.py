@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from psycopg import Connection, DataError, OperationalError
-from psycopg.errors import LockNotAvailable, UniqueViolation
+from psycopg.errors import IdleInTransactionSessionTimeout, LockNotAvailable, UniqueViolation
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
@@ -23,10 +23,6 @@ from footfall.warehouse.offsets import Gap, Offset
 from footfall.warehouse.rejects import RejectRow
 
 LOCK_SECONDS = 60  # of waiting for another loader, and of a loader that does nothing meanwhile
-_PATIENCE = f"""
-    set lock_timeout = '{LOCK_SECONDS}s';
-    set idle_in_transaction_session_timeout = '{LOCK_SECONDS}s'
-"""
 NOT_STORABLE = Reject(reason=Reason.NOT_STORABLE, detail="Postgres does not take it as jsonb")
 ATTEMPTS = 5  # at a transaction that others keep overtaking
 
@@ -100,16 +96,21 @@ def session() -> Iterator[Connection[TupleRow]]:
 
     Raises:
         ServerUnavailable: Postgres does not answer, or went away meanwhile.
-        Fenced: another loader stands still and keeps its locks.
+        Fenced: another loader stands still and keeps its locks; or this one did, and lost them.
     """
     with connect(autocommit=True) as connection:
-        connection.execute(_PATIENCE)
+        connection.execute(_PATIENCE, {"patience": f"{LOCK_SECONDS}s"})
         try:
             yield connection
         except LockNotAvailable:
             raise Fenced(
-                f"another loader has kept its locks for {LOCK_SECONDS} s without an end; see that "
-                "it goes on, or stop it, and run this again"
+                f"another loader, or an erasure, has kept its locks for {LOCK_SECONDS} s without "
+                "an end; see that it goes on, or stop it, and run this again"
+            ) from None
+        except IdleInTransactionSessionTimeout:
+            raise Fenced(
+                f"this loader stood still for over {LOCK_SECONDS} s in the middle of a "
+                "transaction, and Postgres ended that; nothing of it was written: run it again"
             ) from None
         except OperationalError as error:
             if not connection.closed:
@@ -233,3 +234,10 @@ def _one(connection: Connection[TupleRow], statement: str, values: Any = None) -
     row = connection.execute(statement, values).fetchone()
     assert row is not None, "the statement returns one row"
     return row
+
+
+_PATIENCE = """
+select
+    set_config('lock_timeout', %(patience)s, false),
+    set_config('idle_in_transaction_session_timeout', %(patience)s, false)
+"""

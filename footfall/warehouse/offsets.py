@@ -99,12 +99,14 @@ def move(
 def note_gaps(
     connection: Connection[TupleRow],
     cluster_id: str,
-    gaps: Iterable[Gap],
+    gaps: Sequence[Gap],
     *,
     accepted: bool = False,
     load_id: int | None = None,
 ) -> None:
     """Note gaps in ``raw.gaps``: that they were found, or that loading went on beyond them."""
+    if not gaps:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
             _NOTE_GAP,

@@ -1,9 +1,9 @@
 """A loader that is killed or stopped: by itself at a given line, or by whoever started it.
 
-Run as: python doomed_loader.py [--die FILE:LINE | --stop FILE:LINE] [--visit N] [--loads N]. It
-prints "loading" when it starts, and then the number of records loaded so far after each load, or
-the error that ends it. LINE is reached for the Nth time when the loader dies there by SIGKILL, or
-stops by SIGSTOP.
+Run as: python doomed_loader.py [--die FILE:LINE | --stop FILE:LINE] [--visit N] [--loads N]
+[--patience SECONDS]. It prints "loading" when it starts, and then the number of records loaded so
+far after each load, or the error that ends it. LINE is reached for the Nth time when the loader
+dies there by SIGKILL, or stops by SIGSTOP.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import Any
 from footfall.errors import FootfallError
 from footfall.ingest.micro_batch import ingest_until_caught_up
 from footfall.settings import ROOT
+from footfall.warehouse import loads
 
 MODULES = (
     *("footfall/ingest/micro_batch.py", "footfall/ingest/reader.py", "footfall/ingest/feed.py"),
@@ -76,7 +77,9 @@ def main() -> None:
     arguments.add_argument("--stop")
     arguments.add_argument("--visit", type=int, default=1)
     arguments.add_argument("--loads", type=int)
+    arguments.add_argument("--patience", type=int, default=loads.LOCK_SECONDS)
     given = arguments.parse_args()
+    loads.LOCK_SECONDS = given.patience
     print("loading", flush=True)
     if given.die or given.stop:
         place = given.die or given.stop

@@ -6,6 +6,7 @@ import pytest
 
 from footfall.errors import Fenced
 from footfall.ingest.micro_batch import Ingested, ingest_until_caught_up
+from footfall.warehouse import loads
 from tests.conftest import set_environment
 from tests.events.envelopes import encode, order
 from tests.ingest.conftest import Query, Send
@@ -15,6 +16,7 @@ from tests.ingest.loader_process import loading
 TOTALS = "select sum(records_read), sum(stored), sum(duplicates), sum(rejected) from raw.loads"
 BEFORE_ANY_LOCK = line_of("footfall/warehouse/loads.py", "load_id = _open_load(connection")
 BEFORE_THE_OFFSETS = line_of("footfall/warehouse/loads.py", "offsets.move(connection")
+WITH_THE_OFFSETS = line_of("footfall/warehouse/loads.py", "offsets.note_gaps(connection")
 IN_THE_COPY = line_of("footfall/warehouse/events.py", "copy.write(TRAILER)")
 
 
@@ -44,8 +46,10 @@ def test_who_wakes_after_another_has_loaded_is_fenced_and_writes_nothing(
 
 
 def test_who_meets_a_loader_frozen_with_its_locks_waits_and_gives_way(
-    sent: None, query: Query
+    sent: None, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    set_environment(monkeypatch, batch_records=2_000)
+
     def load() -> Ingested | None:
         try:
             return ingest_until_caught_up()
@@ -67,6 +71,33 @@ def test_who_meets_a_loader_frozen_with_its_locks_waits_and_gives_way(
         code, _ = frozen.end()
         assert code == 0
         assert waiting.result() is None
-    assert query("select sum(records_read) from raw.loads") == [(254,)]
-    assert ingest_until_caught_up().records_read == 750
+    assert ingest_until_caught_up().records_read == 0
+    assert query(TOTALS) == [(1_004, 904, 100, 0)]
+
+
+def test_who_stands_still_in_its_transaction_is_ended_by_postgres_and_who_waits_goes_on(
+    sent: None, query: Query
+) -> None:
+    with loading(f"--stop={WITH_THE_OFFSETS}", "--patience=1") as frozen:
+        frozen.await_stop()
+        assert ingest_until_caught_up().records_read == 1_000
+        frozen.wake()
+        _, said = frozen.end()
+    assert said[-1].startswith("Fenced: this loader stood still for over 1 s in")
+    assert query(TOTALS) == [(1_004, 904, 100, 0)]
+
+
+def test_who_waits_for_a_loader_frozen_in_its_copy_says_so(
+    sent: None, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, batch_records=2_000)
+    monkeypatch.setattr(loads, "LOCK_SECONDS", 2)
+    with loading(f"--stop={IN_THE_COPY}", "--loads=1", "--patience=1") as frozen:
+        frozen.await_stop()
+        with pytest.raises(Fenced, match=r"has kept its locks for 2 s .* run this again"):
+            ingest_until_caught_up()
+        frozen.wake()
+        code, _ = frozen.end()
+    assert code == 0
+    assert ingest_until_caught_up().records_read == 0
     assert query(TOTALS) == [(1_004, 904, 100, 0)]
