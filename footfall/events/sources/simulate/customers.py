@@ -16,7 +16,6 @@ Small = NDArray[np.uint8]
 NEVER = 2**62
 FADING_MS = 21 * DAY_MS  # before they leave, customers come less
 FADED = 0.5
-MOST_DEVICES = 3
 DEVICE_SHARES = (0.5, 0.38, 0.12)  # have one, two, three
 BOT_SHARE = 0.002
 BOT_VISITS = 0.15
@@ -79,7 +78,7 @@ class Customers:
         self.hour: Floats = (hours % 24).astype(np.float32)
         self.weekend: Floats = rng.lognormal(0, 0.35, size).astype(np.float32)
         self.devices: Small = rng.choice(
-            range(1, MOST_DEVICES + 1), size, p=[0.5, 0.38, 0.12]
+            range(1, len(DEVICE_SHARES) + 1), size, p=DEVICE_SHARES
         ).astype(np.uint8)
         self.answer: Small = rng.choice(4, size, p=ANSWER_SHARES).astype(np.uint8)
         self.changes: Ints = np.where(
