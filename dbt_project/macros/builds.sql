@@ -31,6 +31,22 @@
     )
 {%- endmacro %}
 
+{# The ids whose customers this build makes anew: a device that a touched user shares, too. #}
+{% macro touched_ids() -%}
+    {% set device_users = ref('int_device_users') -%}
+    (
+        select touched.ref
+        from {{ ref('int_touched_refs') }} as touched
+        where touched.build_id = {{ var("build_id") }}
+        union
+        select 'a:' || device_users.anonymous_id
+        from {{ ref('int_touched_refs') }} as touched
+        inner join {{ device_users }} as device_users
+            on substr(touched.ref, 3) = device_users.user_id
+        where touched.build_id = {{ var("build_id") }} and touched.ref like 'u:%'
+    )
+{%- endmacro %}
+
 {# A customer_id is the hash of a ref, so that those of the touched refs cover every customer there was. #}
 {% macro touched_customers() -%}
     (

@@ -9,6 +9,11 @@
     {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}
 {%- endmacro %}
 
+{% macro forget_touched_ids() -%}
+    {% set touched = touched_ids() %}
+    {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}
+{%- endmacro %}
+
 {% macro forget_touched_customers() -%}
     {% set touched = touched_customers() %}
     {% if is_incremental() %}delete from {{ this }} where customer_id in {{ touched }}{% endif %}

@@ -120,7 +120,7 @@ def build(as_of: datetime | None = None, *, full_refresh: bool = False) -> Build
             ["build", *_EVERYTHING, *(["--full-refresh"] if plan.full_refresh else [])],
             plan.variables,
         )
-        _finish(plan.build_id, plan.built_through)
+        _finish(plan.build_id, plan.built_through, reopened=True)
     return _built(plan, done, time.monotonic() - started)
 
 
@@ -269,8 +269,11 @@ def _missing_snapshots(
     return sorted(set(as_ofs) - built)
 
 
-def _finish(build_id: int, built_through: datetime) -> None:
-    """Note that a build finished; its loads are no longer pending, its snapshots are built."""
+def _finish(build_id: int, built_through: datetime, *, reopened: bool = False) -> None:
+    """Note that a build finished; its loads are no longer pending, its snapshots are built.
+
+    ``reopened``: it has made the customers of ops.reopened_refs anew, too.
+    """
     with transaction() as connection:
         _shut_out_older(connection)
         finished = connection.execute(
@@ -280,6 +283,8 @@ def _finish(build_id: int, built_through: datetime) -> None:
         ).rowcount
         if not finished:
             raise Fenced(f"build {build_id} was overtaken by a newer one; it stays unfinished")
+        if reopened:
+            connection.execute("delete from ops.reopened_refs")
         connection.execute("delete from ops.snapshots where as_of > %s", (built_through,))
         connection.execute(
             "update ops.snapshots set build_id = %s where build_id is null", (build_id,)

@@ -334,6 +334,16 @@ def _leave_lists(
     refs: Collection[str],
 ) -> None:
     """Take the refs out of lists of refs in other customers' rows."""
+    for column in [name for name, kind in kinds.items() if kind == "jsonb" and "refs" in name]:
+        connection.execute(
+            sql.SQL(
+                "update {table} set {column} = {column} - {refs} where {column} ?| {refs}"
+            ).format(
+                table=sql.Identifier(schema, table),
+                column=sql.Identifier(column),
+                refs=sql.Literal(sorted(refs)),
+            )
+        )
     for column in [name for name, kind in kinds.items() if kind == "_text" and "refs" in name]:
         connection.execute(
             sql.SQL(

@@ -173,7 +173,7 @@ def start_over() -> None:
             connection.execute(f"create schema {schema}".encode())
         connection.execute(
             "truncate raw.loads, raw.events, ops.builds, ops.build_loads, ops.snapshots,"
-            " ops.gate_verdicts, privacy.erasures restart identity cascade"
+            " ops.gate_verdicts, ops.reopened_refs, privacy.erasures restart identity cascade"
         )
 
 

@@ -56,6 +56,41 @@ typed as (
             else '[]'::jsonb
         end as products,
         coalesce(body.traits, '{}'::jsonb) as traits,
+        coalesce(
+            {{ id_text('properties.product_id') }},
+            {{ id_text("properties.products -> 0 -> 'product_id'") }}
+        ) as product_id,
+        coalesce(
+            {{ id_text('properties.category') }},
+            {{ id_text("properties.products -> 0 -> 'category'") }}
+        ) as category,
+        case
+            when events.event_name in {{ order_events() }} then null
+            when jsonb_typeof(properties.products) = 'array'
+                then (
+                    select sum({{ line_value('sent') }})
+                    from jsonb_to_recordset(properties.products) as sent (
+                        price jsonb, quantity jsonb
+                    )
+                )
+            else {{ line_value('properties') }}
+        end as product_value,
+        coalesce(
+            context.page ->> 'url',
+            properties.url #>> '{}',
+            context.page ->> 'path',
+            properties.path #>> '{}'
+        ) as page_url,
+        coalesce(
+            context.page ->> 'referrer', context.referrer ->> 'url', properties.referrer #>> '{}'
+        ) as referrer,
+        context.campaign ->> 'source' as utm_source,
+        context.campaign ->> 'medium' as utm_medium,
+        context.campaign ->> 'name' as utm_campaign,
+        context."userAgent" #>> '{}' as user_agent,
+        context.device ->> 'type' as device_type,
+        {{ id_text('properties.query') }} as query,
+        {{ id_text('properties.promotion_id') }} as promotion_id,
         events.load_id
     from events
     cross join
@@ -66,7 +101,13 @@ typed as (
     cross join
         lateral jsonb_to_record(coalesce(body.context, '{}'::jsonb))
             as context (
-                "sessionId" jsonb, session_id jsonb
+                "sessionId" jsonb,
+                session_id jsonb,
+                page jsonb,
+                referrer jsonb,
+                campaign jsonb,
+                "userAgent" jsonb,
+                device jsonb
             )
     cross join
         lateral jsonb_to_record(coalesce(body.properties, '{}'::jsonb))
@@ -79,6 +120,14 @@ typed as (
                 discount jsonb,
                 product_id jsonb,
                 products jsonb,
+                category jsonb,
+                price jsonb,
+                quantity jsonb,
+                query jsonb,
+                promotion_id jsonb,
+                url jsonb,
+                path jsonb,
+                referrer jsonb,
                 session_id jsonb,
                 "$session_id" jsonb
             )

@@ -1,23 +1,20 @@
 {{ config(
+    pre_hook="{{ move_to_owners() }}",
     indexes=[
         {'columns': ['message_id'], 'unique': true},
         {'columns': ['ref', 'occurred_at']},
         {'columns': ['build_id']},
         {'columns': ['order_id']},
+        {'columns': ['anonymous_id', 'occurred_at']},
     ],
 ) }}
 
--- One row per event that the warehouse knows, with the build that first took it in: what is new since
--- the last finished build is this build's increment.
+-- One row per event that the warehouse knows, with its owner and the build that took it in or moved it to
+-- another owner: what is new since the last finished build is this build's increment. On a device without
+-- a user's id an event is the user's who last signed in there.
 with events as (
 
     select * from {{ ref('stg_shop__events') }}
-
-),
-
-build_loads as (
-
-    select * from {{ source('ops', 'build_loads') }}
 
 ),
 
@@ -27,31 +24,35 @@ admitted as (
         events.message_id,
         {{ var('build_id') }}::bigint as build_id,
         events.event_name,
-        events.ref,
+        {{ owner('events', 'sign_ins') }} as ref,
+        '[]'::jsonb as displaced_refs,
         events.anonymous_id,
         events.user_id,
         events.previous_id,
         events.shop_session_id,
         case
-            when events.event_name in ('purchase', 'refund', 'cancel') then events.order_id
+            when events.event_name in {{ order_events() }} then events.order_id
         end as order_id,
         events.occurred_at,
-        events.allows_profiling
+        events.allows_profiling,
+        events.product_id,
+        events.category,
+        events.product_value,
+        case when events.event_name = 'identify' then events.traits end as traits,
+        events.page_url,
+        events.referrer,
+        events.utm_source,
+        events.utm_medium,
+        events.utm_campaign,
+        events.user_agent,
+        events.device_type,
+        events.query,
+        events.promotion_id
     from events
+    {{ last_sign_in('events', ref('int_device_users')) }}
     {% if is_incremental() %}
     where
-        (
-            -- late or not, what these loads brought
-            events.load_id = any(
-                array(
-                    select build_loads.load_id
-                    from build_loads
-                    where build_loads.build_id = {{ var('build_id') }}
-                )
-            )
-            -- what an earlier as_of left out
-            or events.occurred_at >= {{ previously_built_through() }}
-        )
+        {{ in_increment('events') }}
         -- what a build took in that did not finish
         and not exists (
             select 1

@@ -26,7 +26,7 @@ seen as (
         'a:' || events.anonymous_id as ref,
         min(events.occurred_at) as first_seen_at
     from events
-    where events.user_id is not null and events.anonymous_id is not null
+    where events.anonymous_id is not null
     group by events.anonymous_id
 
 ),

@@ -30,6 +30,18 @@ mentioned as (
     from new_events
     where new_events.anonymous_id is not null
     union all
+    -- whose event it was, until somebody else turned out to have signed in before it
+    select
+        displaced.ref,
+        new_events.occurred_at as changed_from
+    from new_events
+    cross join lateral jsonb_array_elements_text(new_events.displaced_refs) as displaced (ref)
+    union all
+    select
+        reopened.ref,
+        '-infinity'::timestamptz as changed_from
+    from {{ source('ops', 'reopened_refs') }} as reopened
+    union all
     select
         kinds.kind || new_events.previous_id as ref,
         new_events.occurred_at as changed_from

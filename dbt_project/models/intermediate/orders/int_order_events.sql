@@ -1,4 +1,5 @@
 {{ config(
+    pre_hook="{{ follow_their_owners(with_build_id=true) }}",
     indexes=[
         {'columns': ['message_id'], 'unique': true},
         {'columns': ['order_id']},

@@ -11,15 +11,16 @@ with identities as (
 
 ),
 
-browsing_events as (
-
-    select * from {{ ref('int_browsing_events') }}
-
-),
-
 events as (
 
     select * from {{ ref('int_events_admitted') }}
+
+),
+
+browsing_events as (
+
+    select * from {{ ref('int_events_admitted') }} as events
+    where events.event_name in {{ browsing_events() }}
 
 ),
 

@@ -31,7 +31,7 @@ decided as (
             decisions.allows_profiling
         from decisions
         where decisions.ref = identities.ref and decisions.decided_at < identities.as_of
-        order by decisions.decided_at desc
+        order by decisions.decided_at desc, decisions.allows_profiling asc
         limit 1
     ) as newest on true
 

@@ -3,22 +3,18 @@
 -- One row per customer, as known now. Traits are kept only of those who may be profiled.
 with identities as (
 
-    select * from {{ ref('customer_identities') }} as identities
-    {% if is_incremental() %}
-    where identities.ref in {{ touched_refs() }}
-    {% endif %}
+    select * from {{ ref('int_identity_spans') }} as identities
+    where
+        identities.known_until = 'infinity'
+        {% if is_incremental() %}
+        and identities.ref in {{ touched_refs() }}
+        {% endif %}
 
 ),
 
 events as (
 
     select * from {{ ref('int_events_admitted') }}
-
-),
-
-shop_events as (
-
-    select * from {{ ref('stg_shop__events') }}
 
 ),
 
@@ -80,8 +76,7 @@ traits as (
         ) as traits
     from identities
     inner join events on identities.ref = events.ref and events.event_name = 'identify'
-    inner join shop_events on events.message_id = shop_events.message_id
-    cross join lateral jsonb_each(shop_events.traits) as trait (name, value)
+    cross join lateral jsonb_each(events.traits) as trait (name, value)
     group by identities.customer_id
 
 ),

@@ -15,7 +15,8 @@ with events as (
 
 identities as (
 
-    select * from {{ ref('customer_identities') }}
+    select * from {{ ref('int_identity_spans') }} as spans
+    where spans.known_until = 'infinity'
 
 ),
 
