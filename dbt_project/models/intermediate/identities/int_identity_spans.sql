@@ -8,7 +8,7 @@
 
 -- One row per ref and span of instants in which it belongs to one customer: at T the row with
 -- known_after < T <= known_until. Walks up the links; a link counts for the instants after `linked_at`.
-with recursive links as (
+with recursive links as not materialized (
 
     select * from {{ ref('int_identity_links') }}
 

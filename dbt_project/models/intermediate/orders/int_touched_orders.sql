@@ -9,7 +9,7 @@
 
 -- One row per order id that an event names, with the build that last made the order anew. Who refunded an
 -- order, or sent a copy of it, may have been erased since: then the number of its events tells.
-with order_events as (
+with order_events as not materialized (
 
     select * from {{ ref('int_order_events') }}
 

@@ -17,7 +17,7 @@ events as (
 
 ),
 
-browsing_events as (
+browsing_events as not materialized (
 
     select * from {{ ref('int_events_admitted') }} as events
     where events.event_name in {{ browsing_events() }}

@@ -25,7 +25,7 @@ windows as (
 
 ),
 
-entries as (
+entries as not materialized (
 
     select * from {{ ref('int_order_entries') }}
 

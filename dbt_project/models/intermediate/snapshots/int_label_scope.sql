@@ -11,7 +11,7 @@ with scope as (
 
 ),
 
-customers as (
+customers as not materialized (
 
     select * from {{ ref('int_customers_as_of') }}
 

@@ -12,7 +12,7 @@ with identities as (
 
 ),
 
-events as (
+events as not materialized (
 
     select * from {{ ref('int_events_admitted') }}
 

@@ -2,7 +2,7 @@
 
 -- One row per customer of the newest snapshot who could be profiled then and has ordered: what to offer
 -- to buy again.
-with customers as (
+with customers as not materialized (
 
     select * from {{ ref('int_customers_as_of') }}
 

@@ -5,7 +5,7 @@
 
 -- One row per user id or anonymous id, with the customer it belongs to now: a shared device to the last
 -- user who signed in there.
-with spans as (
+with spans as not materialized (
 
     select * from {{ ref('int_identity_spans') }} as spans
     where spans.known_until = 'infinity'

@@ -6,7 +6,7 @@
 -- One row per id, turn of a user on it, and span in which the turn's customer was known: what occurred at t
 -- with from_at <= t < until_at belonged, as far as was known at T, to the customer of the row with
 -- known_after < T <= known_until.
-with spans as (
+with spans as not materialized (
 
     select * from {{ ref('int_identity_spans') }}
 
