@@ -8,7 +8,8 @@
     ],
 ) }}
 
--- One row per event about an order: that it was placed, refunded or cancelled.
+-- One row per event about an order: that it was placed, refunded or cancelled. What orders need of it later
+-- is kept here, for raw.events is read once.
 with new_events as (
 
     select * from {{ ref('int_events_admitted') }} as events
@@ -41,24 +42,49 @@ order_events as (
         new_events.ref,
         new_events.occurred_at,
         events.currency,
-        events.coupon,
-        round(events.discount, 2) as discount,
-        round(coalesce(events.revenue, events.total), 2) as revenue,
+        coalesce(nullif(events.coupon, ''), totals.coupon) as coupon,
+        case
+            when new_events.event_name = 'purchase'
+                then coalesce(
+                    totals.gross_revenue,
+                    round(coalesce(events.revenue, events.total), 2)
+                    + coalesce(round(events.discount, 2), 0),
+                    0
+                )
+        end as gross_revenue,
+        case
+            when new_events.event_name = 'purchase'
+                then coalesce(round(events.discount, 2), totals.discount, 0)
+        end as discount,
         -- null: all of the order
         case
             when new_events.event_name = 'refund'
-                then coalesce(
-                    round(abs(coalesce(events.total, events.revenue)), 2), sent_lines.gross
+                then abs(
+                    coalesce(
+                        round(coalesce(events.total, events.revenue), 2),
+                        case when totals.is_priced then totals.gross_revenue end
+                    )
                 )
-        end as refunded
+        end as refunded,
+        coalesce(totals.item_count, 0) as item_count,
+        coalesce(totals.product_count, 0) as product_count,
+        coalesce(totals.category_count, 0) as category_count,
+        case when new_events.event_name = 'purchase' then totals.order_lines end as order_lines
     from new_events
     inner join events on new_events.message_id = events.message_id
-    left join lateral (
+    left join lateral (  -- noqa: ST05
         select
-            sum(round({{ amount('sent.price') }} * coalesce({{ amount('sent.quantity') }}, 1), 2))
-                as gross
-        from jsonb_to_recordset(events.products) as sent (quantity jsonb, price jsonb)
-    ) as sent_lines on new_events.event_name = 'refund'
+            sum(sent_lines.gross_revenue) as gross_revenue,
+            sum(sent_lines.discount) as discount,
+            sum(sent_lines.quantity) as item_count,
+            count(*) as product_count,
+            count(distinct sent_lines.category) as category_count,
+            bool_or(sent_lines.is_priced) as is_priced,
+            string_agg(distinct sent_lines.coupon, ', ' order by sent_lines.coupon) as coupon,
+            jsonb_agg(to_jsonb(sent_lines) order by sent_lines.product_id collate "C")
+                as order_lines
+        from ({{ lines_of('events.products') }}) as sent_lines
+    ) as totals on new_events.event_name in ('purchase', 'refund')
 
 )
 

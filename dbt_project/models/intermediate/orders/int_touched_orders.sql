@@ -7,8 +7,9 @@
     ],
 ) }}
 
--- One row per order id that an event names, with the build that last made the order anew. Who refunded an
--- order, or sent a copy of it, may have been erased since: then the number of its events tells.
+-- One row per order id that an event names, with the build that last made the order anew, and the event that
+-- counts: an order that was sent twice is the copy that came first. Who refunded an order, or sent a copy of
+-- it, may have been erased since: then the number of its events tells.
 with order_events as not materialized (
 
     select * from {{ ref('int_order_events') }}
@@ -30,7 +31,17 @@ counted as (
 
     select
         order_events.order_id,
-        count(*) as event_count
+        count(*) as event_count,
+        count(*) filter (where order_events.event_name = 'purchase') as copy_count,
+        (
+            array_agg(
+                order_events.message_id
+                order by
+                    order_events.event_name <> 'purchase',
+                    order_events.occurred_at,
+                    order_events.message_id collate "C"
+            )
+        )[1] as message_id
     from order_events
     {% if is_incremental() and not var('is_anybody_erased') %}
     where order_events.order_id in (select new_events.order_id from new_events)
@@ -43,7 +54,9 @@ touched as (
 
     select
         counted.order_id,
+        counted.message_id,
         counted.event_count,
+        counted.copy_count,
         coalesce(new_events.changed_from, '-infinity') as changed_from,
         {{ var('build_id') }}::bigint as build_id
     from counted

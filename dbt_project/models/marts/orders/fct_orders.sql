@@ -29,11 +29,12 @@ entries as (
 refunds as (
 
     select
-        entries.order_id,
+        orders.order_id,
         -sum(entries.amount) as refunded
-    from entries
+    from orders
+    inner join entries on orders.order_id = entries.order_id
     where not entries.is_order
-    group by entries.order_id
+    group by orders.order_id
 
 ),
 
@@ -51,6 +52,7 @@ priced as (
         (orders.paid - coalesce(refunds.refunded, 0))::numeric(38, 2) as net_revenue,
         orders.item_count::numeric(38, 6) as item_count,
         orders.product_count::integer as product_count,
+        orders.copy_count::integer as copy_count,
         orders.message_id
     from orders
     inner join identities on orders.ref = identities.ref
