@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     catalog_topic: str = "shop.catalog"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     batch_records: int = Field(default=10_000, ge=1)
     batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
     most_rejected: float = Field(default=0.5, ge=0, le=1)

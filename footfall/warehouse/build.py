@@ -92,6 +92,7 @@ class _Plan:
             "previously_built_through": before.isoformat() if before else "-infinity",
             "is_anybody_erased": self.before.is_anybody_erased,
             "unknown_consent": settings().unknown_consent,
+            "currency": settings().currency,
         }
 
 

@@ -29,6 +29,8 @@ KINDS = (
     "coupon",
 )
 AMOUNTS = (0, 3, 10, 12.34, 100)
+# Of the last there is no rate.
+CURRENCIES = ("USD", "usd", "", "EUR", "GBP", "XXX")
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,18 @@ def _envelope(random: Random, message: str) -> dict[str, Any]:
             return event(name, **who, session_id=random.choice(["s1", "s2"]))
         case "order":
             lines = [_line(random) for _ in range(random.randint(0, 3))]
-            details = _some(random, discount=random.choice(AMOUNTS), revenue=random.choice(AMOUNTS))
+            details = _some(
+                random,
+                discount=random.choice(AMOUNTS),
+                revenue=random.choice(AMOUNTS),
+                currency=random.choice(CURRENCIES),
+                coupon=random.choice(["", "TEN"]),
+            )
             return event("Order Completed", **who, order_id=order_id, products=lines, **details)
         case "refund":
-            return refund(**who, order_id=order_id, amount=random.choice([None, *AMOUNTS]))
+            amount = random.choice([None, *AMOUNTS])
+            details = _some(random, currency=random.choice(CURRENCIES))
+            return refund(**who, order_id=order_id, amount=amount, **details)
         case "cancel":
             return event("Order Cancelled", **who, order_id=order_id)
         case "alias":
@@ -102,8 +112,9 @@ def _line(random: Random) -> dict[str, Any]:
     line = {"product_id": random.choice(["p1", "p2", "p3"]), "price": random.choice(AMOUNTS)}
     return line | _some(
         random,
-        quantity=random.choice([0, 1, 2, "3"]),
+        quantity=random.choice([0, 1, 2, "3", -1]),
         discount=random.choice([1, 0.5]),
+        coupon=random.choice(["", "TEA"]),
         category=random.choice("xy"),
     )
 

@@ -24,30 +24,61 @@ refund_events as (
 
 ),
 
--- A refund that names no amount, and a cancellation, give back what is left of the order.
-running as (
+-- A refund that names no amount, and a cancellation, give back what is left of the order. One in another
+-- currency than the order's is in orders_set_aside.
+named as (
 
     select
         orders.order_id,
         orders.ref,
         orders.ordered_at,
-        greatest(refund_events.occurred_at, orders.ordered_at) as known_at,
+        orders.exchange_rate,
+        orders.paid_as_sent,
+        orders.paid,
         refund_events.occurred_at,
         refund_events.message_id,
-        greatest(
-            coalesce(sum(refund_events.refunded) over so_far, 0),
-            case
-                when bool_or(refund_events.refunded is null) over so_far then orders.paid
-                else 0
-            end
-        ) as refunded_so_far
+        refund_events.refunded
     from orders
     inner join refund_events on orders.order_id = refund_events.order_id
+    where
+        refund_events.refunded is null
+        or coalesce(refund_events.currency, orders.currency) = orders.currency
+
+),
+
+summed as (
+
+    select
+        named.*,
+        coalesce(sum(named.refunded) over so_far, 0) as refunded_as_sent,
+        bool_or(named.refunded is null) over so_far as is_all
+    from named
     window so_far as (
-        partition by orders.order_id
-        order by refund_events.occurred_at, refund_events.message_id collate "C"
+        partition by named.order_id
+        order by named.occurred_at, named.message_id collate "C"
         rows between unbounded preceding and current row
     )
+
+),
+
+-- the sum is converted, not each refund: all of what was paid comes to exactly that
+running as (
+
+    select
+        summed.order_id,
+        summed.ref,
+        summed.ordered_at,
+        greatest(summed.occurred_at, summed.ordered_at) as known_at,
+        summed.occurred_at,
+        summed.message_id,
+        greatest(
+            case
+                when summed.refunded_as_sent = summed.paid_as_sent then summed.paid
+                else round(summed.refunded_as_sent * summed.exchange_rate, 2)
+            end,
+            case when summed.is_all then summed.paid else 0 end
+        ) as refunded_so_far
+    from summed
 
 ),
 

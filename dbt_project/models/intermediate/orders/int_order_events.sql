@@ -5,6 +5,7 @@
         {'columns': ['order_id']},
         {'columns': ['ref']},
         {'columns': ['build_id']},
+        {'columns': ['currency', 'occurred_at']},
     ],
 ) }}
 
@@ -41,7 +42,11 @@ order_events as (
         new_events.order_id,
         new_events.ref,
         new_events.occurred_at,
-        events.currency,
+        -- a refund that names none is in its order's
+        coalesce(
+            {{ currency_code('events.currency') }},
+            case when new_events.event_name = 'purchase' then {{ shop_currency() }} end
+        ) as currency,
         coalesce(nullif(events.coupon, ''), totals.coupon) as coupon,
         case
             when new_events.event_name = 'purchase'

@@ -8,7 +8,8 @@
     ],
 ) }}
 
--- One row per order, as it was placed: what snapshots need, so that they never read the lines.
+-- One row per order, as it was placed, converted into the shop's currency: what snapshots need, so that they
+-- never read the lines. An order without a rate, or worth less than nothing, is in orders_set_aside.
 with orders as (
 
     select * from {{ ref('int_touched_orders') }} as orders
@@ -26,7 +27,13 @@ order_events as (
 
 ),
 
-orders_placed as (
+spans as (
+
+    select * from {{ ref('int_exchange_spans') }}
+
+),
+
+converted as (
 
     select
         orders.order_id,
@@ -34,16 +41,38 @@ orders_placed as (
         order_events.ref,
         order_events.occurred_at as ordered_at,
         order_events.currency,
+        rates.rate as exchange_rate,
         order_events.coupon,
-        order_events.gross_revenue,
-        order_events.discount,
+        round(order_events.gross_revenue * rates.rate, 2) as gross_revenue,
+        round(order_events.discount * rates.rate, 2) as discount,
         order_events.item_count,
         order_events.product_count,
         order_events.category_count,
         orders.copy_count,
-        order_events.gross_revenue - order_events.discount as paid
+        order_events.gross_revenue - order_events.discount as paid_as_sent
     from orders
     inner join order_events on orders.message_id = order_events.message_id
+    cross join
+        lateral (
+            select spans.rate
+            from spans
+            where
+                spans.currency = order_events.currency
+                and spans.valid_from <= order_events.occurred_at
+                and spans.rate is not null
+            order by spans.valid_from desc
+            limit 1
+        ) as rates
+    where order_events.gross_revenue >= order_events.discount
+
+),
+
+orders_placed as (
+
+    select
+        converted.*,
+        converted.gross_revenue - converted.discount as paid
+    from converted
 
 )
 

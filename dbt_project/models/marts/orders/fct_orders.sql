@@ -45,6 +45,7 @@ priced as (
         identities.customer_id,
         orders.ordered_at,
         orders.currency,
+        orders.exchange_rate::numeric(38, 10) as exchange_rate,
         orders.coupon,
         orders.gross_revenue::numeric(38, 2) as gross_revenue,
         orders.discount::numeric(38, 2) as discount,
