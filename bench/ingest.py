@@ -1,7 +1,8 @@
 r"""Kafka → committed rows: Footfall beside the physical limit and beside what a user might take.
 
-The limit is psql's ``\copy`` of the rows that Footfall stored into a table with the same keys and
-indexes: no Kafka, no JSON to check, no duplicates to find, no offsets to keep.
+The limit is psql's ``\copy`` of the rows that Footfall stored, and of their keys, into tables with
+the same keys, indexes and partitions: no Kafka, no JSON to check, no duplicates to find, no offsets
+to keep.
 """
 
 import json
@@ -20,7 +21,11 @@ from footfall.stack.postgres import binary
 
 FOOTFALL = Path(sys.executable).with_name("footfall")
 ENOUGH_TO_SEE = 20_000  # what a peer does about malformed records
-ORDERS = {"in Kafka's order": "kafka_offset, kafka_partition", "sorted by key": "message_id"}
+# The order of the events, and that of their keys.
+ORDERS = {
+    "in Kafka's order": ("kafka_offset, kafka_partition", "kafka_offset, kafka_partition"),
+    "sorted by key": ("occurred_at, message_id", "raw.message_key(message_id)"),
+}
 
 
 def contenders(
@@ -49,10 +54,15 @@ def contenders(
     ]
     say("writing the rows that psql copies")
     footfall("bench.clean", events, 0, folder)
-    for name, order in ORDERS.items():
-        file = folder / f"{order.split(',')[0]}.copy"
-        psql(f"\\copy (select * from raw.events order by {order}) to {file}", folder)
-        copying = partial(copy, file, events, folder)
+    for number, (name, (order, key_order)) in enumerate(ORDERS.items()):
+        file, keys = folder / f"{number}.copy", folder / f"{number}.keys"
+        psql(
+            f"\\copy (select * from raw.events order by {order}) to {file}",
+            f"\\copy (select raw.message_key(message_id) from raw.events order by {key_order})"
+            f" to {keys}",
+            folder=folder,
+        )
+        copying = partial(copy, file, keys, events, folder)
         is_limit = name == "in Kafka's order"
         taking_part.append(Contender(f"psql \\copy, {name}", events, copying, is_limit=is_limit))
     if with_peers:
@@ -92,17 +102,20 @@ def footfall(topic: str, events: int, malformed: int, folder: Path) -> Run:
     return Run(done.seconds, said["seconds"], done.peak_mb)
 
 
-def copy(file: Path, events: int, folder: Path) -> Run:
-    """Copy rows into a table like raw.events."""
-    rows.make("bench.copied")
-    done = psql(f"\\copy bench.copied from {file}", folder)
+def copy(file: Path, keys: Path, events: int, folder: Path) -> Run:
+    """Copy rows and keys into tables like raw.events and raw.message_keys."""
+    rows.make_alike("bench.copied")
+    done = psql(
+        f"\\copy bench.copied_keys from {keys}", f"\\copy bench.copied from {file}", folder=folder
+    )
     rows.check("bench.copied", expected=events)
     return Run(done.seconds, None, done.peak_mb)
 
 
-def psql(command: str, folder: Path) -> Finished:
-    """Run one command of psql."""
-    return run([binary("psql"), settings().postgres, "-qXc", command], cwd=folder)
+def psql(*commands: str, folder: Path) -> Finished:
+    """Run some commands in one psql."""
+    words = [word for command in commands for word in ("-c", command)]
+    return run([binary("psql"), settings().postgres, "-qX", *words], cwd=folder)
 
 
 def jdbc_sink(topic: str, events: int, folder: Path, sink: str = "") -> Run:

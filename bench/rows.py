@@ -1,5 +1,6 @@
 """The tables of the bench: Footfall's own, emptied before each run, and copies of it for others."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
@@ -12,13 +13,43 @@ EMPTY = (
     "truncate raw.events, raw.loads, raw.rejected_events, raw.partition_offsets, raw.gaps,"
     " ops.build_loads restart identity cascade"
 )
-# The same columns, keys and indexes as raw.events; where a row came from need not be said.
-COPY = (
+# Where a row came from need not be said.
+_ANY_PLACE = (
+    "alter table {table} alter load_id set default 0, alter kafka_topic set default '',"
+    " alter kafka_partition set default -1, alter kafka_offset set default -1"
+)
+# One table with a unique message_id, which is what other tools tell duplicates by.
+PLAIN = (
     "create schema if not exists bench",
     "drop table if exists {table}",
-    "create table {table} (like raw.events including all)",
-    "alter table {table} alter load_id set default 0, alter kafka_topic set default '',"
-    " alter kafka_partition set default -1, alter kafka_offset set default -1",
+    "create table {table} (like raw.events including defaults, primary key (message_id))",
+    "create index on {table} using brin (load_id) with (pages_per_range = 32)",
+    "create index on {table}"
+    " using brin (occurred_at timestamptz_minmax_multi_ops) with (pages_per_range = 32)",
+    _ANY_PLACE,
+)
+# The same columns, keys, indexes and partitions as raw.events, and a table of keys beside it.
+ALIKE = (
+    "create schema if not exists bench",
+    "drop table if exists {table}, {table}_keys",
+    "create table {table} (like raw.events including all) partition by range (occurred_at)",
+    """
+    do $$
+    declare
+        name text;
+        bounds text;
+    begin
+        for name, bounds in
+            select relname, pg_get_expr(relpartbound, pg_class.oid)
+            from pg_inherits inner join pg_class on pg_class.oid = inhrelid
+            where inhparent = 'raw.events'::regclass
+        loop
+            execute format('create table {table}_%s partition of {table} %s', name, bounds);
+        end loop;
+    end
+    $$
+    """,
+    "create table {table}_keys (like raw.message_keys including all)",
 )
 
 
@@ -29,8 +60,17 @@ def empty() -> None:
 
 
 def make(table: str) -> None:
-    """Make an empty table like raw.events."""
-    for statement in COPY:
+    """Make an empty table for the events, as other tools expect one."""
+    _make(table, PLAIN)
+
+
+def make_alike(table: str) -> None:
+    """Make an empty table like raw.events, and ``<table>_keys`` like raw.message_keys."""
+    _make(table, ALIKE)
+
+
+def _make(table: str, statements: Iterable[str]) -> None:
+    for statement in statements:
         _execute(statement.format(table=table))
     settle()
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     most_rejected: float = Field(default=0.5, ge=0, le=1)
     accepted_gaps: str = "new_cluster"
     loaders: int = Field(default=4, ge=1)
+    raw_retention_days: int | None = Field(default=None, ge=1)
     score_ttl_hours: int = 48
 
     @field_validator("home")
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
-        *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file"),
+        *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file", "raw_retention_days"),
         mode="before",
     )
     @classmethod

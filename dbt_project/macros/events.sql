@@ -23,7 +23,8 @@
     round({{ amount(product ~ '.price') }} * coalesce({{ amount(product ~ '.quantity') }}, 1), 2)
 {%- endmacro %}
 
-{# The events that this build takes in: what its loads brought, late or not, and what an earlier as_of left out. #}
+{# The events that this build takes in: what its loads brought, late or not, and what an earlier as_of left out.
+   The months before the oldest of them need not be looked at. #}
 {% macro in_increment(alias) -%}
     (
         {{ alias }}.load_id = any(
@@ -34,5 +35,15 @@
             )
         )
         or {{ alias }}.occurred_at >= {{ previously_built_through() }}
+    )
+    and {{ alias }}.occurred_at >= least(
+        {{ previously_built_through() }},
+        (
+            select min(loads.oldest_event_at)
+            from {{ source('raw', 'loads') }} as loads
+            inner join {{ source('ops', 'build_loads') }} as build_loads
+                on loads.load_id = build_loads.load_id
+            where build_loads.build_id = {{ var('build_id') }}
+        )
     )
 {%- endmacro %}

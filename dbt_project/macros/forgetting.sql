@@ -9,6 +9,13 @@
     {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}
 {%- endmacro %}
 
+{% macro forget_reopened_refs() -%}
+    {% set reopened = source('ops', 'reopened_refs') %}
+    {% if is_incremental() %}
+    delete from {{ this }} where ref in (select reopened.ref from {{ reopened }} as reopened)
+    {% endif %}
+{%- endmacro %}
+
 {% macro forget_touched_ids() -%}
     {% set touched = touched_ids() %}
     {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}

@@ -1,4 +1,4 @@
-"""Erase a customer; verify the audit log."""
+"""Erase a customer; let old raw events go; verify the audit log."""
 
 from typing import Annotated
 
@@ -23,6 +23,35 @@ def erase(
     rows = sum(done.rows_erased.values())
     tell(
         done, f"erased {done.customer_id}: {rows:,} rows and {done.redis_keys} Redis keys", as_json
+    )
+
+
+@app.command()
+def retain(
+    older_than: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", help="Default: FOOTFALL_RAW_RETENTION_DAYS."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop the months of raw events that are older than the policy, and built. Tables stay."""
+    from footfall.privacy.retention import retain as let_go
+
+    done = let_go(older_than, actor=actor(), now=now(), dry_run=dry_run)
+    if done is None:
+        tell(
+            {"kept": "all"},
+            "every raw event is kept: FOOTFALL_RAW_RETENTION_DAYS is unset",
+            as_json,
+        )
+        return
+    tell(
+        done,
+        f"{'would drop' if dry_run else 'dropped'} {len(done.partitions)} months of raw.events "
+        f"before {done.dropped_before.date()}: {done.rows:,} events, "
+        f"and the bytes of {done.rejects_blanked:,} rejected records",
+        as_json,
     )
 
 

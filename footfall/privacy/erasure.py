@@ -20,9 +20,11 @@ from footfall.events.decode import decode
 from footfall.settings import settings
 from footfall.storefront.record import record_key
 from footfall.warehouse import audit, erasures
+from footfall.warehouse.built_rows import delete_built
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.customers import resolve
 from footfall.warehouse.erasures import RejectedRecord, Tombstone
+from footfall.warehouse.links import linked
 
 REDIS_SECONDS = 10
 KEYS_PER_ROUND_TRIP = 1000
@@ -77,12 +79,12 @@ def _find(connection: Connection[TupleRow], customer: str) -> tuple[str, set[str
     """
     try:
         customer_id = resolve(connection, customer)
-        return customer_id, erasures.linked(connection, erasures.refs_of(connection, customer_id))
+        return customer_id, linked(connection, erasures.refs_of(connection, customer_id))
     except (NotFound, NotReady) as error:
         refs = erasures.refs_named(connection, customer)
         if refs:
             first = erasures.customer_id(erasures.sha256(min(refs)))
-            return first, erasures.linked(connection, refs)
+            return first, linked(connection, refs)
         return _erased_before(erasures.tombstones(connection, customer), customer, error), set()
 
 
@@ -107,10 +109,10 @@ def _erase_rows(
     erasures.wait_for_writers(connection)
     erasures.bury(connection, refs)
     # From here on nobody loads, builds or scores; the last ones may have linked more ids to them.
-    refs = erasures.linked(connection, refs)
+    refs = linked(connection, refs)
     erasures.bury(connection, refs)
     customer_ids = names | {erasures.customer_id(erasures.sha256(ref)) for ref in refs}
-    rows = erasures.delete_built(connection, refs, customer_ids)
+    rows = delete_built(connection, refs, customer_ids)
     by_load = erasures.delete_events(connection, refs)
     records = rejects_about(refs, erasures.suspects(connection, needles(refs)))
     erasures.blank(connection, records)

@@ -188,6 +188,8 @@ def _plan(
     reached = [at for at in (before.built_through, before.tried_through) if at]
     built_through = as_of if full_refresh else max([as_of, *reached])
     whole = full_refresh or before.tried_full_refresh or before.built_through is None
+    if whole:
+        _refuse_to_lose_history(connection)
     plan = _start(connection, as_of, built_through, len(loads), whole, before)
     connection.cursor().executemany(
         "insert into ops.build_loads (build_id, load_id) values (%s, %s)",
@@ -195,6 +197,18 @@ def _plan(
     )
     _register(connection, [as_of])
     return plan
+
+
+def _refuse_to_lose_history(connection: Connection[TupleRow]) -> None:
+    row = connection.execute(
+        "select max(dropped_before) from ops.retentions where partitions <> '{}'"
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        raise NotReady(
+            f"raw.events holds nothing from before {row[0].isoformat()} any more (ops.retentions), "
+            "and building everything anew would lose what was built from it; build without "
+            "--full-refresh, with the settings that the tables were built with"
+        )
 
 
 def _plan_snapshots(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> _Plan:

@@ -16,40 +16,8 @@ from psycopg.types.json import Jsonb
 
 from footfall.warehouse.build import BUILDING, FENCE
 
-BUILT_SCHEMAS = ("analytics", "intermediate")  # what dbt builds
 CUSTOMER_ID_HEX = 20
 ERASED = "erased"  # the reason of a rejected record whose customer is gone
-
-# Whose a row is, by the first of these columns that its table has.
-OWNERS = ("customer_id", "ref", "session_id", "message_id", "order_id")
-
-# A ref belongs to the first user seen with it or aliased from it: the rule of int_identity_links,
-# over all events, built or not.
-_LINKED = """
-with claims as (
-    select 'a:' || anonymous_id as child, customer_ref as parent, occurred_at
-    from raw.events
-    where user_id is not null and anonymous_id is not null
-    union all
-    select kind || (coalesce(mapped, payload) ->> 'previousId') as child, customer_ref, occurred_at
-    from raw.events
-    cross join (values ('a:'), ('u:')) as kinds (kind)
-    where
-        event_name = 'alias' and user_id is not null
-        and coalesce(mapped, payload) ->> 'previousId' <> user_id
-),
-owners as (
-    select distinct on (child) child, parent
-    from claims
-    where
-        child = any(%(refs)s)
-        or child in (select child from claims where parent = any(%(refs)s))
-    order by child, occurred_at, parent collate "C"
-)
-select child from owners where parent = any(%(refs)s)
-union
-select parent from owners where child = any(%(refs)s)
-"""
 
 _ROWS_BY_LOAD = """
 with gone as (
@@ -145,14 +113,6 @@ def refs_named(connection: Connection[TupleRow], external_id: str) -> set[str]:
     return set()
 
 
-def linked(connection: Connection[TupleRow], refs: Collection[str]) -> set[str]:
-    """Return the refs and all that are the same customer's, by every event stored so far."""
-    found = set(refs)
-    while more := _texts(connection, _LINKED, {"refs": sorted(found)}) - found:
-        found |= more
-    return found
-
-
 def tombstones(connection: Connection[TupleRow], customer: str) -> list[Tombstone]:
     """Return the tombstones that a customer_id, user id or anonymous id names."""
     with connection.cursor(row_factory=class_row(Tombstone)) as cursor:
@@ -230,35 +190,6 @@ def delete_scores(connection: Connection[TupleRow], customer_ids: Collection[str
     return int(row[0]) if row else 0
 
 
-def delete_built(
-    connection: Connection[TupleRow], refs: Collection[str], customer_ids: Collection[str]
-) -> dict[str, int]:
-    """Delete the customers' rows from every table that dbt built.
-
-    Call it before the stored events are deleted: they tell which messages and orders are theirs.
-
-    Returns:
-        How many rows of each table, by ``schema.table``; tables without any left out.
-    """
-    columns = _columns(connection)
-    owned = {
-        "customer_id": set(customer_ids),
-        "ref": set(refs),
-        "message_id": _messages(connection, refs),
-        "session_id": _owned(connection, columns, "fct_sessions", "session_id", customer_ids),
-        "order_id": _owned(connection, columns, "fct_orders", "order_id", customer_ids),
-    }
-    counts = {}
-    for (schema, table), kinds in columns.items():
-        _leave_lists(connection, schema, table, kinds, refs)
-        if condition := _condition(kinds, owned):
-            statement = sql.SQL("delete from {} where {}").format(
-                sql.Identifier(schema, table), condition
-            )
-            counts[f"{schema}.{table}"] = connection.execute(statement).rowcount
-    return {name: count for name, count in counts.items() if count}
-
-
 def wait_for_writers(connection: Connection[TupleRow]) -> None:
     """Wait until nobody builds or scores; who begins now waits until this transaction ends."""
     for lock in (BUILDING, FENCE):
@@ -292,93 +223,6 @@ def redis_is_done(
         "update privacy.erasures set redis_erased_at = %s where ref_sha256 = any(%s)",
         (now, sorted(hashes)),
     )
-
-
-def _columns(connection: Connection[TupleRow]) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the columns of all built tables, and their types."""
-    tables: dict[tuple[str, str], dict[str, str]] = {}
-    for schema, table, column, kind in connection.execute(
-        "select table_schema, table_name, column_name, columns.udt_name"
-        " from information_schema.columns join information_schema.tables"
-        " using (table_schema, table_name)"
-        " where table_schema = any(%s) and table_type = 'BASE TABLE'"
-        " order by table_schema, table_name, ordinal_position",
-        (list(BUILT_SCHEMAS),),
-    ):
-        tables.setdefault((schema, table), {})[column] = kind
-    return tables
-
-
-def _condition(
-    kinds: Mapping[str, str], owned: Mapping[str, Collection[str]]
-) -> sql.Composable | None:
-    """Say which rows are the customers', by the columns that tell most surely."""
-    for owner in OWNERS:
-        columns = [
-            name
-            for name, kind in kinds.items()
-            if kind == "text" and (name == owner or (owner == "ref" and name.endswith("_ref")))
-        ]
-        if columns:
-            values = sql.Literal(sorted(owned[owner]))
-            tests = [sql.SQL("{} = any({})").format(sql.Identifier(c), values) for c in columns]
-            return sql.SQL(" or ").join(tests)
-    return None
-
-
-def _leave_lists(
-    connection: Connection[TupleRow],
-    schema: str,
-    table: str,
-    kinds: Mapping[str, str],
-    refs: Collection[str],
-) -> None:
-    """Take the refs out of lists of refs in other customers' rows."""
-    for column in [name for name, kind in kinds.items() if kind == "jsonb" and "refs" in name]:
-        connection.execute(
-            sql.SQL(
-                "update {table} set {column} = {column} - {refs} where {column} ?| {refs}"
-            ).format(
-                table=sql.Identifier(schema, table),
-                column=sql.Identifier(column),
-                refs=sql.Literal(sorted(refs)),
-            )
-        )
-    for column in [name for name, kind in kinds.items() if kind == "_text" and "refs" in name]:
-        connection.execute(
-            sql.SQL(
-                "update {table} set {column} = array("
-                "  select ref from unnest({column}) as ref where ref <> all({refs}))"
-                " where {column} && {refs}"
-            ).format(
-                table=sql.Identifier(schema, table),
-                column=sql.Identifier(column),
-                refs=sql.Literal(sorted(refs)),
-            )
-        )
-
-
-def _messages(connection: Connection[TupleRow], refs: Collection[str]) -> set[str]:
-    return _texts(
-        connection,
-        "select message_id from raw.events where customer_ref = any(%s)",
-        (sorted(refs),),
-    )
-
-
-def _owned(
-    connection: Connection[TupleRow],
-    columns: Mapping[tuple[str, str], object],
-    table: str,
-    column: str,
-    customer_ids: Collection[str],
-) -> set[str]:
-    if ("analytics", table) not in columns:
-        return set()
-    statement = sql.SQL("select {} from {} where customer_id = any(%s)").format(
-        sql.Identifier(column), sql.Identifier("analytics", table)
-    )
-    return _texts(connection, statement, (sorted(customer_ids),))
 
 
 def _texts(

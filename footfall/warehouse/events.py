@@ -1,16 +1,18 @@
 """Copy decoded events into ``raw.events``: no temporary table, and each message id once.
 
-What is stored already is asked for first, unless the run has met no duplicate lately; the rest is
-copied straight into the table, in the order of the ids, in which the index takes them fastest. A
-loader that stores the same id in between makes the copy fail on the primary key; the transaction is
-then repeated (``loads.in_transaction``).
+``raw.message_keys`` holds a digest of every message id, its only random index; the events go into
+partitions by month, in the order of time. What is stored already is asked for first, unless the run
+has met no duplicate lately; the rest is copied, the keys before the events. A loader that stores
+the same id in between makes the copy of the keys fail; the transaction is then repeated
+(``loads.in_transaction``).
 """
 
 import struct
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from typing import LiteralString
 
 import msgspec
 from psycopg import Connection
@@ -34,6 +36,8 @@ COLUMNS = (
     " kafka_partition, kafka_offset, load_id"
 )
 START = struct.pack("!h", COLUMNS.count(",") + 1)
+KEY_BYTES = 16
+KEY = struct.pack("!hi", 1, KEY_BYTES)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000  # microseconds
 ALLOWS = {None: NULL, True: b"\0\0\0\1\1", False: b"\0\0\0\1\0"}
@@ -52,7 +56,7 @@ class Duplicates:
     """Whether a run's next batch may hold what is stored already.
 
     Asking costs a fifth of storing. After some batches without a duplicate a batch is copied
-    unasked; the primary key refuses it if that was wrong, and it is asked after all.
+    unasked; the keys refuse it if that was wrong, and it is asked after all.
     """
 
     def __init__(self) -> None:
@@ -117,28 +121,33 @@ class EventBatch:
     def write(self, connection: Connection[TupleRow], load_id: int) -> Written:
         """Store what is new, in the connection's open transaction."""
         self._set_aside_erased(connection)
+        _hold_partitions(connection, {micros for _, _, micros, _ in self._rows.values()})
+        keys = {_key(message_id): message_id for message_id in self._rows}
         if not self._duplicates.are_likely:
             try:
                 with connection.transaction():
-                    written = self._copied(connection, load_id, sorted(self._rows))
+                    written = self._copied(connection, load_id, keys)
                     self._duplicates.note(found=False)
                     return written
             except UniqueViolation:
                 pass
-        stored = _stored(connection, self._rows)
-        self._duplicates.note(found=bool(stored))
-        return self._copied(connection, load_id, sorted(self._rows.keys() - stored))
+        for stored in (found := _stored(connection, keys)):
+            del keys[stored]
+        self._duplicates.note(found=bool(found))
+        return self._copied(connection, load_id, keys)
 
     def _copied(
-        self, connection: Connection[TupleRow], load_id: int, message_ids: Sequence[str]
+        self, connection: Connection[TupleRow], load_id: int, keys: Mapping[bytes, str]
     ) -> Written:
-        rows = [self._rows[message_id] for message_id in message_ids]
-        _copy(connection, [fields for *_, fields in rows], load_id)
-        micros = [micros for _, _, micros, _ in rows]
+        """Copy some events; with the keys first, two loaders meet there and nowhere else."""
+        rows = sorted((self._rows[message_id] for message_id in keys.values()), key=_at)
+        _copy(connection, "raw.message_keys (key)", [KEY + key for key in sorted(keys)])
+        fields = [fields for *_, fields in rows]
+        _copy(connection, f"raw.events ({COLUMNS})", fields, _long(8, load_id))
         return Written(
             stored=len(rows),
-            oldest=_instant(min(micros)) if micros else None,
-            newest=_instant(max(micros)) if micros else None,
+            oldest=_instant(_at(rows[0])) if rows else None,
+            newest=_instant(_at(rows[-1])) if rows else None,
         )
 
     def set_aside_unstorable(self, connection: Connection[TupleRow]) -> None:
@@ -169,17 +178,40 @@ class EventBatch:
                 self.rejects.append(RejectRow.of_erased(topic, *_place_of(row)))
 
 
-def _stored(connection: Connection[TupleRow], message_ids: Iterable[str]) -> set[str]:
-    """Return those of some ids that are stored already."""
-    found = connection.execute(_STORED, (msgspec.json.encode(sorted(message_ids)).decode(),))
-    return {message_id for (message_id,) in found}
+def _key(message_id: str) -> bytes:
+    """Return what makes a message unique; ``raw.message_key`` is the same in SQL."""
+    return sha256(message_id.encode()).digest()[:KEY_BYTES]
 
 
-def _copy(connection: Connection[TupleRow], rows: Sequence[bytes], load_id: int) -> None:
-    end = _long(8, load_id)
+def _at(row: Row) -> int:
+    _, _, micros, _ = row
+    return micros
+
+
+def _hold_partitions(connection: Connection[TupleRow], instants: Iterable[int]) -> None:
+    """See to it that the months of some instants have partitions until the transaction ends."""
+    months = {_month(day) for day in {micros // DAY for micros in instants}}
+    connection.execute("select raw.hold_partitions(%s)", (sorted(months),))
+
+
+@lru_cache(maxsize=1024)
+def _month(day: int) -> date:
+    return (EPOCH + timedelta(days=day)).date().replace(day=1)
+
+
+def _stored(connection: Connection[TupleRow], keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of some keys that are stored already."""
+    listed = "{" + ",".join(key.hex() for key in sorted(keys)) + "}"
+    return {key.bytes for (key,) in connection.execute(_STORED, (listed,))}
+
+
+def _copy(
+    connection: Connection[TupleRow], into: LiteralString, rows: Sequence[bytes], end: bytes = b""
+) -> None:
+    """Copy rows into a table; all of them end alike."""
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"copy raw.events ({COLUMNS}) from stdin (format binary)") as copy,
+        cursor.copy(f"copy {into} from stdin (format binary)") as copy,
     ):
         copy.write(HEADER)
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -277,12 +309,12 @@ def _erased(connection: Connection[TupleRow], refs: set[str]) -> set[str]:
     return {digests[digest] for (digest,) in found}
 
 
-# One probe of the index per id, whatever the planner knows of the table: never a scan of it.
+# One probe of the index per key, whatever the planner knows of the table: never a scan of it.
 _STORED = """
-select asked.message_id
+select asked.key
 from
-    json_array_elements_text(%s::json) as asked (message_id)
+    unnest(%s::uuid[]) as asked (key)
     cross join lateral (
-        select from raw.events where events.message_id = asked.message_id limit 1
+        select from raw.message_keys where message_keys.key = asked.key limit 1
     ) as stored
 """

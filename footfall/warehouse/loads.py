@@ -1,7 +1,7 @@
 """Store micro-batches: rows, rejects, ledger and offsets in one transaction.
 
-Locks are taken in one order (offsets, erasures, events by id, rejects by position), so that two
-loads at once wait for each other and never deadlock.
+Locks are taken in one order (offsets, erasures, partitions, message keys, rejects by position), so
+that two loads at once wait for each other and never deadlock.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

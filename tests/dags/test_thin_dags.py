@@ -39,6 +39,7 @@ def test_there_is_a_dag_for_each_verb() -> None:
         "build_warehouse",
         "load_events",
         "publish_scores",
+        "retain_events",
         "score_customers",
         "snapshot_features",
         "train_models",

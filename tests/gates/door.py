@@ -60,6 +60,7 @@ def _event(connection: psycopg.Connection[Any], load_id: int, **columns: Any) ->
     event["payload"] = Jsonb(event["payload"])
     names = ", ".join((*event, "load_id"))
     places = ", ".join(["%s"] * (len(event) + 1))
+    connection.execute("select raw.hold_partitions(array[date_trunc('month', %s)::date])", (NOON,))
     connection.execute(
         f"insert into raw.events ({names}) values ({places})", (*event.values(), load_id)
     )

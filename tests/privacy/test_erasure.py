@@ -124,13 +124,16 @@ def test_a_customer_whom_no_build_has_seen_can_be_erased(
 
 
 @pytest.mark.usefixtures("stored")
-def test_a_device_that_somebody_else_used_first_stays_theirs(connection: Connection) -> None:
+def test_of_a_shared_device_only_what_others_signed_in_for_stays(connection: Connection) -> None:
     load(connection, [event(user=BOB, anonymous=TABLET), event(anonymous=TABLET)])
-    load(connection, [event(user=ADA, anonymous=TABLET)])
+    load(connection, [event(user=ADA, anonymous=TABLET), event(user=BOB, anonymous=TABLET)])
 
     ask(ADA)
 
-    assert refs(connection) == {f"u:{BOB}", f"a:{TABLET}"}
+    assert refs(connection) == {f"u:{BOB}"}
+    assert connection.execute("select count(*) from raw.events").fetchone() == (3,)
+    later = load(connection, [event(anonymous=TABLET), event(user=BOB, anonymous=TABLET)])
+    assert (later.stored, later.rejected) == (1, 1)
 
 
 @pytest.mark.usefixtures("stored")

@@ -11,7 +11,9 @@ from psycopg.rows import TupleRow
 from footfall.events.decode import decode
 from footfall.events.event import Event, Reject
 from footfall.warehouse import erasures
+from footfall.warehouse.built_rows import delete_built
 from footfall.warehouse.connection import transaction
+from footfall.warehouse.links import linked
 from footfall.warehouse.verdicts import Verdict, record_verdict
 
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -76,6 +78,12 @@ def refund(
     return event("Order Refunded", message=message, order_id=order_id, total=amount, **details)
 
 
+HOLD = """
+select raw.hold_partitions(array_agg(distinct date_trunc('month', at)::date))
+from unnest(%s::timestamptz[]) as at
+"""
+
+
 def store(events: Iterable[Mapping[str, Any]], *, verdict: str | None = "pass") -> int:
     """Store one load, with what the gate says of it; return its id. Of the erased, nothing."""
     gone = {digest for (digest,) in rows("select ref_sha256 from privacy.erasures")}
@@ -87,6 +95,7 @@ def store(events: Iterable[Mapping[str, Any]], *, verdict: str | None = "pass") 
     ]
     with transaction() as connection:
         load_id = _load(connection, decoded)
+        connection.execute(HOLD, ([one.occurred_at for one in decoded],))
         names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         statement = sql.SQL(
             "insert into raw.events ({}, payload, mapped, load_id, kafka_topic, kafka_partition,"
@@ -131,10 +140,10 @@ def erase(ref: str) -> None:
     """Erase the customer of a ref from the warehouse."""
     with transaction() as connection:
         erasures.wait_for_writers(connection)
-        refs = erasures.linked(connection, {ref})
+        refs = linked(connection, {ref})
         names = {erasures.customer_id(erasures.sha256(ref)) for ref in refs}
         erasures.bury(connection, refs)
-        erasures.delete_built(connection, refs, names)
+        delete_built(connection, refs, names)
         erasures.delete_events(connection, refs)
 
 
@@ -173,17 +182,21 @@ def start_over() -> None:
             connection.execute(f"create schema {schema}".encode())
         connection.execute(
             "truncate raw.loads, raw.events, ops.builds, ops.build_loads, ops.snapshots,"
-            " ops.gate_verdicts, ops.reopened_refs, privacy.erasures restart identity cascade"
+            " ops.gate_verdicts, ops.reopened_refs, ops.retentions, privacy.erasures"
+            " restart identity cascade"
         )
 
 
 def _load(connection: Connection[TupleRow], events: Sequence[Event]) -> int:
-    newest = max((event.occurred_at for event in events), default=None)
+    instants = [event.occurred_at for event in events]
     row = connection.execute(
         "insert into raw.loads (cluster_id, started_at, records_read, stored, duplicates, rejected,"
-        " newest_event_at, offset_ranges)"
-        " values ('test', %s, %s, %s, 0, 0, %s, '{}') returning load_id",
-        (NOON, len(events), len(events), newest),
+        " oldest_event_at, newest_event_at, offset_ranges)"
+        " values ('test', %s, %s, %s, 0, 0, %s, %s, '{}') returning load_id",
+        (
+            *(NOON, len(events), len(events)),
+            *(min(instants, default=None), max(instants, default=None)),
+        ),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -1,15 +1,38 @@
 {{ config(
+    pre_hook="{{ forget_reopened_refs() }}",
     incremental_strategy='delete+insert',
     unique_key='ref',
     indexes=[{'columns': ['ref'], 'unique': true}],
 ) }}
 
 -- One row per user id or anonymous id that an event carried.
+{% set admitted = ref('int_events_admitted') %}
+{% set reopened = source('ops', 'reopened_refs') %}
 with events as (
 
-    select * from {{ ref('int_events_admitted') }} as events
+    select
+        events.ref,
+        events.anonymous_id,
+        events.occurred_at
+    from {{ admitted }} as events
     {% if is_incremental() %}
     where {{ is_new('events') }}
+    -- who lost events to an erasure was perhaps first seen later, or never
+    union all
+    select
+        events.ref,
+        events.anonymous_id,
+        events.occurred_at
+    from {{ reopened }} as reopened
+    inner join {{ admitted }} as events on reopened.ref = events.ref
+    union all
+    select
+        events.ref,
+        events.anonymous_id,
+        events.occurred_at
+    from {{ reopened }} as reopened
+    inner join {{ admitted }} as events on substr(reopened.ref, 3) = events.anonymous_id
+    where reopened.ref like 'a:%'
     {% endif %}
 
 ),

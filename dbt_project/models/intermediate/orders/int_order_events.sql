@@ -29,7 +29,10 @@ with new_events as (
 
 events as (
 
-    select * from {{ ref('stg_shop__events') }}
+    select * from {{ ref('stg_shop__events') }} as events
+    {% if is_incremental() %}
+    where {{ in_increment('events') }}
+    {% endif %}
 
 ),
 
