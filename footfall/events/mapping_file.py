@@ -60,10 +60,14 @@ class _Consent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class CsvFormat(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How a CSV file is written: its delimiter, and its columns where it has no header."""
+    """How a CSV file is written: its delimiter, and its columns where it has no header.
+
+    Rows that follow each other and are equal in ``group_by`` are one record.
+    """
 
     delimiter: str = ","
     columns: list[str] | None = None
+    group_by: list[str] = []
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,9 +1,9 @@
-"""A CSV file, mapped row by row to native events by a mapping file, in the file's order.
+"""A CSV file, mapped to native events by a mapping file, row by row or by groups.
 
 What is sent is in the native shape, so that a loader needs no mapping; the row as it was read goes
-along in ``context.row``. A row that cannot be read or mapped is sent too, as it is: the loader sets
-it aside with a reason, so that nothing of a file is lost in silence. What a short row lacks is
-empty.
+along in ``context.row``, those of a group in ``context.rows``. A row that cannot be read or mapped
+is sent too, as it is: the loader sets it aside with a reason, so that nothing of a file is lost in
+silence. What a short row lacks is empty.
 """
 
 import csv
@@ -26,6 +26,7 @@ from footfall.events.native import Refused
 
 _encode = msgspec.json.Encoder().encode
 ENCODING, UNDECODABLE = "utf-8", "surrogateescape"
+ROWS = "rows"  # what an expression calls the rows of a group
 
 
 def messages(
@@ -87,7 +88,9 @@ class _Table:
 
     def _check_columns(self) -> None:
         mapping, there = self.mapping, ", ".join(self.columns)
-        if missing := sorted(mapping.fields - set(self.columns)):
+        grouped = mapping.csv.group_by
+        needed = (mapping.fields - {ROWS}) | set(grouped) if grouped else mapping.fields
+        if missing := sorted(needed - set(self.columns)):
             raise BadArgument(
                 f"{mapping.path} reads the column {missing[0]!r}, which {self.path} does not have;"
                 f" its columns are {there}"
@@ -99,33 +102,58 @@ class _Table:
             )
 
     def messages(self) -> Iterator[Message]:
-        """Yield each row's events."""
+        """Yield the events of each row, or of each group of rows."""
+        by = [self.columns.index(column) for column in self.mapping.csv.group_by]
+        group: list[list[str]] = []
+        finished: set[tuple[str, ...]] = set()
         while (row := self._read()) is not None:
             if isinstance(row, str):
                 yield Message(None, row.rstrip("\r\n").encode(ENCODING, UNDECODABLE), None)
+            elif len(row) > len(self.columns):
+                columns = len(self.columns)
+                yield _unreadable(f"{len(row)} fields; the file has {columns} columns", [row])
+            elif row and not by:
+                yield from self._events([row])
             elif row:
-                yield from self._events(row)
+                row += [""] * (len(self.columns) - len(row))
+                if group and any(group[0][place] != row[place] for place in by):
+                    yield from self._finish(group, by, finished)
+                    group = []
+                group.append(row)
+        if group:
+            yield from self._finish(group, by, finished)
 
-    def _events(self, row: list[str]) -> Iterator[Message]:
-        if len(row) > len(self.columns):
-            yield _unreadable(f"{len(row)} fields; the file has {len(self.columns)} columns", row)
+    def _finish(
+        self, group: list[list[str]], by: list[int], finished: set[tuple[str, ...]]
+    ) -> Iterator[Message]:
+        """Yield a group's events. Of a group in two pieces the second would pass for a copy."""
+        key = tuple(group[0][place] for place in by)
+        if key in finished:
+            yield _unreadable(f"{', '.join(key)} comes again after other rows; sort them", group)
             return
-        named = dict(zip(self.columns, row, strict=False))
+        finished.add(key)
+        yield from self._events(group)
+
+    def _events(self, rows: list[list[str]]) -> Iterator[Message]:
+        named = [dict(zip(self.columns, row, strict=False)) for row in rows]
+        said: list[Any] = [{name: text for name, text in row.items() if text} for row in named]
         read_by = self.mapping.mapping
+        grouped = bool(self.mapping.csv.group_by)
         try:
-            mapped = read_by.native({name: text for name, text in named.items() if text})
+            mapped = read_by.native(said[0] | {ROWS: said} if grouped else said[0])
         except Refused as refused:
-            yield _unreadable(refused.detail, row)
+            yield _unreadable(refused.detail, rows)
             return
         source = {"name": read_by.dialect.name, "version": read_by.dialect.version}
+        read: dict[str, Any] = {"rows": named} if grouped else {"row": named[0]}
         for event in mapped:
             envelope = event.envelope
             context = envelope.get("context") or {}
-            envelope["context"] = context | {"mapping": source, "row": named}
+            envelope["context"] = context | {"mapping": source} | read
             try:
                 value = _encode(envelope)
             except UnicodeEncodeError:  # bytes that are no UTF-8
-                yield _unreadable("not UTF-8", row)
+                yield _unreadable("not UTF-8", rows)
                 return
             ref = sent_ref(envelope)
             yield Message(ref[2:].encode() if ref else None, value, _time(envelope))
@@ -141,9 +169,10 @@ def _within(
                 yield message
 
 
-def _unreadable(why: str, row: Sequence[str]) -> Message:
-    """Return a record that no dialect knows, with the row as it was, byte for byte."""
-    text = json.dumps({"csv_error": why, "row": row}, ensure_ascii=False, separators=(",", ":"))
+def _unreadable(why: str, rows: Sequence[Sequence[str]]) -> Message:
+    """Return a record that no dialect knows, with its rows as they were, byte for byte."""
+    read: dict[str, Any] = {"row": rows[0]} if len(rows) == 1 else {"rows": rows}
+    text = json.dumps({"csv_error": why} | read, ensure_ascii=False, separators=(",", ":"))
     return Message(None, text.encode(ENCODING, UNDECODABLE), None)
 
 
