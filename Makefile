@@ -57,5 +57,5 @@ demo: setup
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
 
-docs: up
-	$(BIN)/python -c "from footfall.warehouse.docs import generate_docs; print(generate_docs())"
+docs: up  ## write the dbt docs and serve them, until Ctrl-C; ARGS="--port 8080"
+	$(BIN)/footfall docs --serve $(ARGS)

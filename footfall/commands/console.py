@@ -49,6 +49,7 @@ def tell(result: Any, line: str, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(builtins).decode() + "\n")
     else:
         sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 @contextmanager
