@@ -8,6 +8,7 @@ FootfallError             exit 1: one line that names the thing, the value and t
 ├── Fenced                a newer writer took over; this one wrote nothing
 ├── BuildFailed           dbt reported an error
 ├── NotBetter             a challenger does not beat the champion
+├── Unusual               events stay away, or come in other numbers than usual
 └── NotReady              an earlier stage has to run first
 """
 
@@ -48,6 +49,10 @@ class BuildFailed(FootfallError):
 
 class NotReady(FootfallError):
     """A stage was asked for before the one that it needs."""
+
+
+class Unusual(FootfallError):
+    """Events stay away, or come in other numbers than usual."""
 
 
 class NotBetter(FootfallError):

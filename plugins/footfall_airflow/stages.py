@@ -15,7 +15,7 @@ from airflow.sdk import Asset, Context, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic_core import to_jsonable_python
 
-from footfall.errors import BadArgument, BuildFailed, GateStopped, NotReady
+from footfall.errors import BadArgument, BuildFailed, GateStopped, NotReady, Unusual
 from footfall.events.instants import parse_instant
 from footfall_airflow.assets import FEATURES
 
@@ -23,7 +23,8 @@ ACTOR = "airflow"
 BACKFILL = "backfill"  # a run's type
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MODEL_NAMES = ["purchase", "churn"]
-FINAL = (GateStopped, BadArgument, BuildFailed, NotReady)  # a second try would see the same
+# A second try would see the same.
+FINAL = (GateStopped, BadArgument, BuildFailed, NotReady, Unusual)
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=10)
 AS_OF = {
