@@ -38,7 +38,7 @@ def build_warehouse() -> None:
     def gate_features(built: dict):
         from footfall.path import gate_features
 
-        return gate_features(instant(built["as_of"]))
+        return gate_features(instant(built["as_of"]), built["report"])
 
     built = build()
     gate_raw() >> built

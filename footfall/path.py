@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from footfall.modelling.scoring import ScoreSet
     from footfall.publish.publication import Publication
     from footfall.warehouse.build import Build
+    from footfall.warehouse.monitor import Monitored
     from footfall.warehouse.verdicts import Verdict
 
 T = TypeVar("T")
@@ -45,13 +46,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Cleared:
-    """What a gate let pass: the features of an instant, or a score set."""
+    """What a gate let pass: the features of an instant and the build's report, or a score set."""
 
     verdict: str
     rows_checked: int
     failures: tuple[str, ...]
     as_of: datetime | None = None
     score_set: int | None = None
+    build: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,23 @@ def build_past(as_of: datetime) -> Snapshot:
     return Snapshot(as_of, was_missing=bool(build_snapshots([as_of])))
 
 
-def gate_features(as_of: datetime) -> Cleared:
-    """Check the features of an instant; raise GateStopped when they are unfit."""
+def gate_features(as_of: datetime, build: Mapping[str, Any] | None = None) -> Cleared:
+    """Check the features of an instant; raise GateStopped when they are unfit.
+
+    ``build`` is the report of the build that made them, to be told along.
+    """
     from footfall.gates.check import check_features
 
-    return _cleared(check_features(as_of), as_of=as_of)
+    return _cleared(check_features(as_of), as_of=as_of, build=build)
+
+
+def watch_events() -> "Monitored":
+    """Check that events come in, and as many as usual; raise Unusual when they do not."""
+    from footfall.warehouse.monitor import monitor
+
+    seen = monitor()
+    seen.enforce()
+    return seen
 
 
 def promote_better(model_ids: Sequence[str], *, now: datetime, actor: str) -> Promotions | None:
@@ -166,7 +180,9 @@ def gate_scores(score_set: int) -> Cleared:
     return _cleared(check_scores(score_set), score_set=score_set)
 
 
-def gated_build(as_of: datetime | None = None, *, full_refresh: bool = False) -> "Build":
+def gated_build(
+    as_of: datetime | None = None, *, full_refresh: bool = False, keep_built: bool = False
+) -> "Build":
     """Build, once the gate has let the waiting loads in.
 
     Raises:
@@ -182,7 +198,7 @@ def gated_build(as_of: datetime | None = None, *, full_refresh: bool = False) ->
         from footfall.gates.check import check_raw
 
         check_raw().enforce()
-    return build(as_of, full_refresh=full_refresh)
+    return build(as_of, full_refresh=full_refresh, keep_built=keep_built)
 
 
 def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
@@ -284,7 +300,11 @@ def _pending_loads() -> list[int]:
 
 
 def _cleared(
-    verdict: "Verdict", *, as_of: datetime | None = None, score_set: int | None = None
+    verdict: "Verdict",
+    *,
+    as_of: datetime | None = None,
+    score_set: int | None = None,
+    build: Mapping[str, Any] | None = None,
 ) -> Cleared:
     verdict.enforce()
-    return Cleared(verdict.verdict, verdict.rows_checked, verdict.failures, as_of, score_set)
+    return Cleared(verdict.verdict, verdict.rows_checked, verdict.failures, as_of, score_set, build)

@@ -54,11 +54,14 @@ class Settings(BaseSettings):
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     batch_records: int = Field(default=10_000, ge=1)
     batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
+    session_gap_minutes: int = Field(default=30, ge=1)
     most_rejected: float = Field(default=0.5, ge=0, le=1)
     accepted_gaps: str = "new_cluster"
     loaders: int = Field(default=4, ge=1)
     raw_retention_days: int | None = Field(default=None, ge=1)
     score_ttl_hours: int = 48
+    quiet_warn_minutes: int = Field(default=60, ge=1)
+    quiet_error_minutes: int = Field(default=360, ge=1)
 
     @field_validator("home")
     @classmethod

@@ -66,7 +66,7 @@
 
 {# Fence: a transaction of this build and the start of a newer one exclude each other. #}
 {% macro refuse_if_overtaken() -%}
-    {% if execute and flags.WHICH in ('build', 'run') -%}
+    {% if execute and flags.WHICH in ('build', 'run') and 'monitor' not in model.tags -%}
     do $$
     begin
         perform pg_advisory_xact_lock_shared(hashtextextended('footfall.build', 0));

@@ -3,6 +3,11 @@
     ('purchase', 'refund', 'cancel')
 {%- endmacro %}
 
+{# What counts whatever the agent calls itself: money, who is who, and what somebody decided. #}
+{% macro events_kept_of_bots() -%}
+    ('purchase', 'refund', 'cancel', 'identify', 'alias', 'group', 'consent')
+{%- endmacro %}
+
 {# The kinds of event in which somebody looked around in the shop. #}
 {% macro browsing_events() -%}
     (

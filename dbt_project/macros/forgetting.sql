@@ -39,3 +39,18 @@
     where kept.as_of = scope.as_of and kept.{{ key }} = scope.{{ key }}
     {% endif %}
 {%- endmacro %}
+
+{# What builds that finished have left in a table that only speaks of what is under way. #}
+{% macro forget_finished() -%}
+    {% if is_incremental() %}delete from {{ this }} where not {{ is_new(this.name) }}{% endif %}
+{%- endmacro %}
+
+{# A mart as the last build left it; by name, for it is made anew only after whoever asks. #}
+{% macro mart(name) -%}
+    {{ target.schema }}.{{ name }}
+{%- endmacro %}
+
+{# Before a mart forgets, int_rows_before has to know: the ref puts the two in order. #}
+{% macro remember_rows() -%}
+    {% set remembered = ref('int_rows_before') %}
+{%- endmacro %}

@@ -74,7 +74,7 @@
         events.anonymous_id,
         events.user_id,
         events.occurred_at
-    from {{ ref('stg_shop__events') }} as events
+    from {{ ref('int_events_of_people') }} as events
     where
         events.anonymous_id is not null
         and events.user_id is not null
@@ -102,7 +102,7 @@
         union
         {% endif -%}
         select events.anonymous_id
-        from {{ ref('stg_shop__events') }} as events
+        from {{ ref('int_events_of_people') }} as events
         where
             events.anonymous_id is not null
             and events.user_id is not null

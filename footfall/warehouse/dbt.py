@@ -40,6 +40,7 @@ def run_dbt(
     variables: Mapping[str, object] | None = None,
     *,
     caller: str = "build",
+    project: Any = None,
 ) -> DbtRun:
     """Run one dbt command, such as ``["build", "--select", "tag:snapshot"]``.
 
@@ -47,36 +48,67 @@ def run_dbt(
         arguments: the command and its options.
         variables: dbt's ``--vars``.
         caller: concurrent callers need different ones: each has its own target and log folder.
+        project: what ``read_project`` gave this caller; None to read it here.
 
     Raises:
         BuildFailed: a node failed, or dbt itself; names nodes, first message and log.
     """
-    from dbt.contracts.graph.manifest import Manifest
-
-    folder = settings().home / "dbt" / caller
-    target, logs = folder / "target", folder / "logs"
-    options = [
-        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
-        *("--target-path", str(target), "--log-path", str(logs)),
-        *("--log-level", "none", "--log-level-file", "info", "--no-print"),
-        *("--no-use-colors", "--no-use-colors-file"),
-    ]
-    with _environment(settings().postgres):
-        # Parsed apart, without variables: with them dbt would parse the project anew each time.
-        outcome = _invoke(["parse", *options])
-        if outcome.success and isinstance(outcome.result, Manifest):
-            command = [*arguments, *options, "--vars", json.dumps(dict(variables or {}))]
-            command += ["--no-write-json"] if arguments[0] == "build" else []
-            outcome = _invoke(command, outcome.result)
-    results = list(getattr(outcome.result, "results", []))
+    outcome = invoke_dbt(arguments, variables, caller=caller, project=project)
     if not outcome.success:
-        raise BuildFailed(_failure(outcome.exception, results, logs / "dbt.log"))
-    kinds = [_kind(result) for result in results]
+        raise failure(outcome, caller)
+    kinds = [_kind(result) for result in getattr(outcome.result, "results", [])]
     return DbtRun(
         models=kinds.count("model") + kinds.count("seed"),
         tests=kinds.count("test") + kinds.count("unit_test"),
-        target=target,
+        target=_folder(caller) / "target",
     )
+
+
+def read_project(caller: str = "build") -> Any:
+    """Return dbt's manifest of the project.
+
+    It is read without variables: with them dbt would read all of it anew each time.
+
+    Raises:
+        BuildFailed: dbt cannot read it.
+    """
+    with _environment(settings().postgres):
+        outcome = _invoke(["parse", *_options(caller)])
+    if not outcome.success:
+        raise failure(outcome, caller)
+    return outcome.result
+
+
+def invoke_dbt(
+    arguments: Sequence[str],
+    variables: Mapping[str, object] | None = None,
+    *,
+    caller: str,
+    project: Any = None,
+) -> Any:
+    """Run one dbt command as ``run_dbt`` does; return its outcome, whether it succeeded or not."""
+    if arguments[0] == "parse":
+        command, manifest = [*arguments, *_options(caller)], None
+    else:
+        manifest = project or read_project(caller)
+        command = [*arguments, *_options(caller), "--vars", json.dumps(dict(variables or {}))]
+        command += ["--no-write-json"] if arguments[0] == "build" else []
+    with _environment(settings().postgres):
+        return _invoke(command, manifest)
+
+
+def _folder(caller: str) -> Path:
+    return settings().home / "dbt" / caller
+
+
+def _options(caller: str) -> list[str]:
+    folder = _folder(caller)
+    return [
+        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+        *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+        *("--log-level", "none", "--log-level-file", "info", "--no-print"),
+        *("--no-use-colors", "--no-use-colors-file"),
+    ]
 
 
 def _invoke(command: list[str], manifest: Any = None) -> Any:
@@ -92,7 +124,13 @@ def _invoke(command: list[str], manifest: Any = None) -> Any:
             handler.close()
 
 
-def _failure(exception: BaseException | None, results: Sequence[Any], log: Path) -> str:
+def failure(outcome: Any, caller: str) -> BuildFailed:
+    """Return the error of a command that did not succeed: its nodes, first message and log."""
+    log = _folder(caller) / "logs" / "dbt.log"
+    return BuildFailed(_why(outcome.exception, list(getattr(outcome.result, "results", [])), log))
+
+
+def _why(exception: BaseException | None, results: Sequence[Any], log: Path) -> str:
     failed = [result for result in results if result.status in ("error", "fail", "runtime error")]
     if not failed:
         reason = " ".join(str(exception).split())
@@ -119,6 +157,8 @@ def _environment(dsn: str) -> Iterator[None]:
         "FOOTFALL_DBT_USER": place.get("user", "footfall"),
         "FOOTFALL_DBT_DATABASE": place.get("dbname", "footfall"),
         "DBT_ENV_SECRET_FOOTFALL_PASSWORD": place.get("password", ""),
+        "FOOTFALL_DBT_QUIET_WARN_MINUTES": settings().quiet_warn_minutes,
+        "FOOTFALL_DBT_QUIET_ERROR_MINUTES": settings().quiet_error_minutes,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PGOPTIONS": SESSION,
         "PGSSLMODE": place.get("sslmode"),

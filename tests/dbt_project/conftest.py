@@ -8,6 +8,7 @@ import pytest
 from footfall.settings import settings
 from footfall.warehouse.build import build
 from footfall.warehouse.dbt import run_dbt
+from footfall.warehouse.monitor import monitor
 from tests.conftest import set_environment
 from tests.warehouse.conftest import warehouse as warehouse
 from tests.warehouse.shop import event, midnight, order, store
@@ -20,5 +21,6 @@ def target(warehouse: str) -> Iterator[Path]:
         set_environment(patch, postgres_dsn=warehouse)
         store([order("m1", "o1", user="1"), event("alias", message="m2", user="1", previous="d")])
         build(midnight(3, 9))
+        monitor()
         yield run_dbt(["parse", "--no-partial-parse", "--warn-error"], caller="test").target
     settings.cache_clear()

@@ -88,6 +88,29 @@ def test_a_mapped_event_read_again_is_the_same_event(dialect: str, line: bytes) 
         assert getattr(again, name) == getattr(event, name)
 
 
+DEVICES = {
+    "ga4_bigquery": "desktop",
+    "ga4_measurement_protocol": "mobile",
+    "snowplow": "Phone",
+}
+
+
+@pytest.mark.parametrize("dialect", DEVICES)
+def test_a_page_view_tells_what_led_to_it_and_on_which_device(dialect: str) -> None:
+    context = native(accepted(sent(dialect, "page_view")))["context"]
+    assert context["page"]["url"].startswith("https://shop.example/?utm_source=newsletter")
+    assert context["page"]["referrer"] == "https://www.mail.example/inbox"
+    assert context["campaign"] == {"source": "newsletter", "medium": "email", "name": "spring"}
+    assert context["device"]["type"] == DEVICES[dialect]
+    assert ("userAgent" in context) is (dialect != "ga4_bigquery")  # the export has none
+
+
+def test_what_once_brought_a_user_is_not_what_brought_this_visit() -> None:
+    record = sent("ga4_bigquery", "search")
+    assert record["traffic_source"]
+    assert "campaign" not in native(accepted(record))["context"]
+
+
 def test_a_body_of_several_events_gives_all_of_them() -> None:
     body = sent("ga4_measurement_protocol", "page_view")
     one = body["events"][0]

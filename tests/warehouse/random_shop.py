@@ -28,6 +28,17 @@ KINDS = (
     "identify",
     "coupon",
 )
+LOOKS = ("page", "Product Viewed", "Product Added", "Product Removed", "Products Searched")
+AGENTS = (
+    None,
+    "Mozilla/5.0 (X11; Linux x86_64)",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+)
+PAGES = (
+    {"url": "https://shop.example/sale?utm_source=mail", "referrer": "https://www.mail.example/"},
+    {"url": "https://shop.example/"},
+)
 AMOUNTS = (0, 3, 10, 12.34, 100)
 # Of the last there is no rate.
 CURRENCIES = ("USD", "usd", "", "EUR", "GBP", "XXX")
@@ -57,11 +68,12 @@ def _load(random: Random, envelope: dict[str, Any]) -> int:
 def _envelope(random: Random, message: str) -> dict[str, Any]:
     who = _who(random) | {"message": message, "when": _when(random)}
     who["consent"] = random.choice([None, None, None, True, True, False])
+    who["context"] = _context(random)
     order_id = f"o{random.randint(0, 30)}"
     match random.choice(KINDS):
         case "look":
-            name = random.choice(["page", "Product Viewed", "Product Added"])
-            return event(name, **who, session_id=random.choice(["s1", "s2"]))
+            product = _line(random) if random.random() < 0.5 else {}
+            return event(random.choice(LOOKS), **who, session_id=random.choice("st"), **product)
         case "order":
             lines = [_line(random) for _ in range(random.randint(0, 3))]
             details = _some(
@@ -106,6 +118,17 @@ def _when(random: Random) -> datetime:
     """Return an instant; many are midnights, or half an hour from each other."""
     minutes = random.choice([0, 0, 30, 60, 61, 600, 1439])
     return FIRST + timedelta(days=random.randint(0, 110), minutes=minutes)
+
+
+def _context(random: Random) -> dict[str, Any]:
+    """Return where and by what an event was sent; robots sign in, order and refuse as people do."""
+    agent = random.choice(AGENTS)
+    return ({"userAgent": agent} if agent else {}) | _some(
+        random,
+        page=random.choice(PAGES),
+        campaign={"source": random.choice("xy"), "medium": "email", "name": "spring"},
+        device={"type": random.choice(["Desktop", "ios", "toaster"])},
+    )
 
 
 def _line(random: Random) -> dict[str, Any]:

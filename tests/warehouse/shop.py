@@ -43,6 +43,7 @@ def event(
     previous: str | None = None,
     consent: bool | None = True,
     traits: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
     **properties: Any,
 ) -> dict[str, Any]:
     """Return a Segment event; a name in lower case is a kind of call, such as ``alias``."""
@@ -56,10 +57,11 @@ def event(
         "timestamp": when.isoformat(),
         "traits": traits,
         "properties": properties,
+        "context": context,
     }
     if consent is not None:
         categories = {"Analytics": consent, "Personalization": consent}
-        envelope["context"] = {"consent": {"categoryPreferences": categories}}
+        envelope["context"] = {**(context or {}), "consent": {"categoryPreferences": categories}}
     return {name: value for name, value in envelope.items() if value is not None}
 
 
@@ -154,7 +156,7 @@ def rows(query: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def marts() -> dict[str, list[str]]:
-    """Return every table that dbt built for others, row for row, in an order of its own."""
+    """Return every table and view that dbt built for others, row for row, in their order."""
     return {
         name: [
             row for (row,) in rows(f'select kept::text from analytics."{name}" as kept order by 1')
@@ -167,8 +169,7 @@ def tables_of(schema: str) -> Sequence[str]:
     return [
         name
         for (name,) in rows(
-            "select table_name from information_schema.tables"
-            " where table_schema = %s and table_type = 'BASE TABLE'",
+            "select table_name from information_schema.tables where table_schema = %s",
             schema,
         )
     ]

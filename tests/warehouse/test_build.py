@@ -244,7 +244,7 @@ def test_a_build_that_was_overtaken_writes_nothing():
         run_dbt(["build", "--full-refresh", "--exclude-resource-type", "unit_test"], older)
     assert marts() == before
     with pytest.raises(Fenced, match="build 1 was overtaken"):
-        building._finish(1, midnight(3, 9))
+        building._finish(1, midnight(3, 9), {})
 
 
 def until(condition: Callable[[], bool], attempts: int = 10_000) -> None:

@@ -41,7 +41,9 @@ COMPARED = {
     ),
     "sessions": (
         *("started_at", "ended_at", "event_count", "product_view_count", "cart_add_count"),
-        *("order_count", "revenue"),
+        *("order_count", "revenue", "search_count", "cart_value", "has_abandoned_cart"),
+        *("is_bounce", "funnel_depth", "device_type", "landing_page", "referrer_host"),
+        *("utm_source", "utm_medium", "utm_campaign", "duration_seconds"),
     ),
     "orders": (
         *("order_id", "ordered_at", "gross_revenue", "discount", "refunded", "net_revenue"),

@@ -87,7 +87,7 @@ typed as (
         context.campaign ->> 'source' as utm_source,
         context.campaign ->> 'medium' as utm_medium,
         context.campaign ->> 'name' as utm_campaign,
-        context."userAgent" #>> '{}' as user_agent,
+        left(context."userAgent" #>> '{}', 500) as user_agent,
         context.device ->> 'type' as device_type,
         {{ id_text('properties.query') }} as query,
         {{ id_text('properties.promotion_id') }} as promotion_id,

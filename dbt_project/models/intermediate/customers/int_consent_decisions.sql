@@ -23,6 +23,23 @@ with events as (
 
 ),
 
+-- what answers to a rule of bots may be a person all the same: a refusal counts
+refusals as (
+
+    select * from {{ ref('int_bot_events') }} as bot_events
+    where
+        not bot_events.allows_profiling
+        {% if is_incremental() %}
+        and {{ is_new('bot_events') }}
+        and not exists (
+            select 1
+            from {{ this }} as known
+            where known.message_id = bot_events.message_id
+        )
+        {% endif %}
+
+),
+
 decisions as (
 
     select
@@ -31,6 +48,13 @@ decisions as (
         events.occurred_at as decided_at,
         events.allows_profiling
     from events
+    union all
+    select
+        refusals.message_id,
+        refusals.ref,
+        refusals.occurred_at as decided_at,
+        refusals.allows_profiling
+    from refusals
 
 )
 

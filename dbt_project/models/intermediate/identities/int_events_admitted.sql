@@ -9,12 +9,12 @@
     ],
 ) }}
 
--- One row per event that the warehouse knows, with its owner and the build that took it in or moved it to
+-- One row per event of a person, with its owner and the build that took it in or moved it to
 -- another owner: what is new since the last finished build is this build's increment. On a device without
 -- a user's id an event is the user's who last signed in there.
 with events as (
 
-    select * from {{ ref('stg_shop__events') }}
+    select * from {{ ref('int_events_of_people') }}
 
 ),
 

@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ forget_touched_refs() }}",
+    pre_hook=["{{ remember_rows() }}", "{{ forget_touched_refs() }}"],
     indexes=[
         {'columns': ['ref', 'known_after'], 'unique': true},
         {'columns': ['root_ref']},

@@ -6,6 +6,7 @@
 -- One row per ref whose customer this build makes anew: what new events mention, closed over the links
 -- as they are and as they were. Nothing before `changed_from` changes.
 {% set events = ref('int_events_admitted') %}
+{% set bot_events = ref('int_bot_events') %}
 {% set links = ref('int_identity_links') %}
 {% set order_events = ref('int_order_events') %}
 {% set touched_orders = ref('int_touched_orders') %}
@@ -36,6 +37,13 @@ mentioned as (
         new_events.occurred_at as changed_from
     from new_events
     cross join lateral jsonb_array_elements_text(new_events.displaced_refs) as displaced (ref)
+    union all
+    -- a robot that refuses may be a person
+    select
+        bot_events.ref,
+        bot_events.occurred_at as changed_from
+    from {{ bot_events }} as bot_events
+    where {{ is_new('bot_events') }} and not bot_events.allows_profiling
     union all
     select
         reopened.ref,

@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ forget_touched_ids() }}",
+    pre_hook=["{{ remember_rows() }}", "{{ forget_touched_ids() }}"],
     indexes=[{'columns': ['customer_id']}, {'columns': ['external_id']}],
 ) }}
 

@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ forget_touched_customers() }}",
+    pre_hook=["{{ remember_rows() }}", "{{ forget_touched_customers() }}"],
     indexes=[{'columns': ['customer_id', 'ordered_at']}],
 ) }}
 

@@ -1,0 +1,48 @@
+{{ config(
+    indexes=[
+        {'columns': ['message_id'], 'unique': true},
+        {'columns': ['ref']},
+        {'columns': ['build_id']},
+    ],
+) }}
+
+-- One row per event of a robot that the warehouse leaves out, and why.
+with events as (
+
+    select * from {{ ref('stg_shop__events') }} as events
+    where
+        events.event_name not in {{ events_kept_of_bots() }}
+        {% if is_incremental() %}
+        and {{ in_increment('events') }}
+        and not exists (
+            select 1
+            from {{ this }} as known
+            where known.message_id = events.message_id
+        )
+        {% endif %}
+
+),
+
+user_agents as (
+
+    select * from {{ ref('int_user_agents') }}
+
+),
+
+bot_events as (
+
+    select
+        events.message_id,
+        {{ var('build_id') }}::bigint as build_id,
+        user_agents.bot_rule,
+        events.event_name,
+        coalesce('u:' || events.user_id, 'a:' || events.anonymous_id) as ref,
+        events.occurred_at,
+        events.allows_profiling
+    from events
+    inner join user_agents on events.user_agent = user_agents.user_agent
+    where user_agents.bot_rule is not null
+
+)
+
+select * from bot_events
