@@ -1,7 +1,7 @@
 """Build sessions, orders, segments and features from the events that passed the gate.
 
 Reads ``raw.events``, writes the schema ``analytics`` with dbt. Great Expectations guards both
-ends: what it stops is not built on.
+ends: what it stops is not built on. Then Kafka is told who entered and who left a segment.
 
 Build another day's snapshot: trigger with ``as_of``. A past range: backfill ``snapshot_features``.
 """
@@ -40,9 +40,15 @@ def build_warehouse() -> None:
 
         return gate_features(instant(built["as_of"]), built["report"])
 
+    @stage()
+    def feed_segments():
+        from footfall.segments.feed import feed
+
+        return feed()
+
     built = build()
     gate_raw() >> built
-    gate_features(built)
+    gate_features(built) >> feed_segments()
 
 
 build_warehouse()

@@ -10,7 +10,15 @@ from typing import Annotated
 
 import typer
 
-from footfall.commands import events, models, privacy, publication, servers, warehouse
+from footfall.commands import (
+    events,
+    models,
+    privacy,
+    publication,
+    segments,
+    servers,
+    warehouse,
+)
 from footfall.commands.console import AsJson, actor, now, tell
 from footfall.errors import FootfallError
 
@@ -21,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (servers, events, warehouse, models, publication, privacy):
+for part in (servers, events, warehouse, segments, models, publication, privacy):
     app.add_typer(part.app)
 
 

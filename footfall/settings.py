@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     airflow_port: int | None = None
     topics: str = "shop.events"
     catalog_topic: str = "shop.catalog"
+    segments_topic: str = "shop.segments"
     first_day: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     unknown_consent: Literal["deny", "allow"] = "deny"
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     def _utc(cls, day: datetime) -> datetime:
         return day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(UTC)
 
-    @field_validator("topics", "catalog_topic")
+    @field_validator("topics", "catalog_topic", "segments_topic")
     @classmethod
     def _topic_names(cls, value: str, info: ValidationInfo) -> str:
         names = _listed(value) if info.field_name == "topics" else [value]

@@ -1,4 +1,5 @@
 {# The planner has to know of many new rows at once; of few at a time autovacuum tells it. #}
 {% macro refresh_statistics() -%}
-    {% if not is_incremental() or 'snapshot' in model.tags %}analyze {{ this }}{% endif %}
+    {% if model.config.materialized == 'standing_view' %}
+    {% elif not is_incremental() or 'snapshot' in model.tags %}analyze {{ this }}{% endif %}
 {%- endmacro %}

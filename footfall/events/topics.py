@@ -28,10 +28,17 @@ CATALOG: Topic = {
     "configs": {"cleanup.policy": "compact"},
 }
 
+# Who entered and left a segment: news, kept for a week, also of those who are erased since.
+SEGMENTS: Topic = {
+    "num_partitions": 4,
+    "replication_factor": -1,
+    "configs": {"retention.ms": str(7 * 24 * 3600 * 1000)},
+}
 
-def wanted(events: Sequence[str], catalog: str) -> dict[str, Topic]:
+
+def wanted(events: Sequence[str], catalog: str, segments: str) -> dict[str, Topic]:
     """Return name → shape of the topics that Footfall needs."""
-    return {**dict.fromkeys(events, EVENTS), catalog: CATALOG}
+    return {**dict.fromkeys(events, EVENTS), catalog: CATALOG, segments: SEGMENTS}
 
 
 def existing(address: str) -> set[str]:

@@ -120,6 +120,7 @@ def _erase_rows(
         "raw.events": sum(by_load.values()),
         "raw.rejected_events": len(records),
         "ml.scores": erasures.delete_scores(connection, customer_ids),
+        "ml.customer_clusters": erasures.delete_clusters(connection, customer_ids),
     }
     rows = {table: count for table, count in sorted(rows.items()) if count}
     erasures.engrave(connection, refs, rows, by_load)

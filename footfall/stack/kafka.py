@@ -155,4 +155,4 @@ def check_external(address: str, chosen: Settings) -> None:
 
 
 def _wanted(chosen: Settings) -> dict[str, topics.Topic]:
-    return topics.wanted(chosen.topic_list, chosen.catalog_topic)
+    return topics.wanted(chosen.topic_list, chosen.catalog_topic, chosen.segments_topic)

@@ -16,11 +16,13 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from footfall.errors import Fenced, GateStopped, NotReady
+from footfall.warehouse import segments
 from footfall.warehouse.as_of import newest_as_of
 from footfall.warehouse.build_report import BuildReport, as_json, report_build
 from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.dbt import DbtRun, read_project, run_dbt
 from footfall.warehouse.rules import Rules, difference, rules_of, settings_of_models
+from footfall.warehouse.segment_rules import read_rules
 from footfall.warehouse.verdicts import loads_cleared, pending_loads
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,7 @@ class _Plan:
     full_refresh: bool
     before: _State
     rebuilt_because: str | None = None
+    segment_rules: Sequence[segments.Version] = ()
 
     @property
     def variables(self) -> dict[str, object]:
@@ -102,6 +105,7 @@ class _Plan:
             "previously_built_through": before.isoformat() if before else "-infinity",
             "is_anybody_erased": self.before.is_anybody_erased,
             **settings_of_models(),
+            "segment_rules": [version.as_variable() for version in self.segment_rules],
         }
 
 
@@ -121,15 +125,18 @@ def build(
     Raises:
         NotReady: nothing is stored, or the gate has not judged what is.
         GateStopped: the gate stopped a load that waits.
+        BadArgument: a file of dbt_project/segments is no rule.
         BuildFailed: a model or a test failed; the next build repeats this one's work.
         Fenced: a newer build took over.
     """
     started = time.monotonic()
+    segment_rules = read_rules()
     with _alone():
         project = read_project()
         rules = rules_of(project)
         with transaction() as connection:
             loads = _loads_to_take_in(connection)
+            segments.register(connection, segment_rules)
             instant = as_of or newest_as_of(connection)
             plan = _plan(connection, instant, loads, rules, full_refresh, keep_built)
         if plan.rebuilt_because:
@@ -317,7 +324,15 @@ def _start(
         (as_of, built_through, full_refresh),
     ).fetchone()
     assert row is not None
-    return _Plan(row[0], as_of, built_through, loads, full_refresh, before)
+    return _Plan(
+        row[0],
+        as_of,
+        built_through,
+        loads,
+        full_refresh,
+        before,
+        segment_rules=segments.versions(connection),
+    )
 
 
 def _register(connection: Connection[TupleRow], as_ofs: Sequence[datetime]) -> None:
@@ -344,7 +359,8 @@ def _finish(
 ) -> None:
     """Note that a build finished; its loads are no longer pending, its snapshots are built.
 
-    ``report``: None of a build of snapshots, which leaves ops.reopened_refs to the next.
+    ``report``: None of a build of snapshots, which leaves ops.reopened_refs, and new versions of
+    segments' rules, to the next.
     """
     with transaction() as connection:
         _shut_out_older(connection)
@@ -362,6 +378,7 @@ def _finish(
             raise Fenced(f"build {build_id} was overtaken by a newer one; it stays unfinished")
         if report:
             connection.execute("delete from ops.reopened_refs")
+            segments.evaluated(connection, build_id)
         connection.execute("delete from ops.snapshots where as_of > %s", (built_through,))
         connection.execute(
             "update ops.snapshots set build_id = %s where build_id is null", (build_id,)

@@ -190,6 +190,13 @@ def delete_scores(connection: Connection[TupleRow], customer_ids: Collection[str
     return int(row[0]) if row else 0
 
 
+def delete_clusters(connection: Connection[TupleRow], customer_ids: Collection[str]) -> int:
+    """Take the customers out of all sets of clusters."""
+    return connection.execute(
+        "delete from ml.customer_clusters where customer_id = any(%s)", (sorted(customer_ids),)
+    ).rowcount
+
+
 def wait_for_writers(connection: Connection[TupleRow]) -> None:
     """Wait until nobody builds or scores; who begins now waits until this transaction ends."""
     for lock in (BUILDING, FENCE):

@@ -78,6 +78,7 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
     tasks = {dag_id: dag["tasks"] for dag_id, dag in report["dags"].items()}
     assert tasks["build_warehouse"]["build"]["after"] == ["gate_raw"]
     assert tasks["build_warehouse"]["gate_features"]["makes"] == ["features"]
+    assert tasks["build_warehouse"]["feed_segments"]["after"] == ["gate_features"]
     assert tasks["score_customers"]["gate_scores"]["makes"] == ["scores"]
     assert tasks["snapshot_features"]["score"]["after"] == ["gate_features"]
     assert tasks["publish_scores"]["publish"]["after"] == ["wait_for_score_set"]

@@ -23,6 +23,7 @@ TOPIC_RULE = r"a topic's name is 1 to 249 of the letters A to Z, digits, '\.', '
         ("topics", "..", TOPIC_RULE),
         ("catalog_topic", "", TOPIC_RULE),
         ("catalog_topic", "c" * 250, TOPIC_RULE),
+        ("segments_topic", "a b", TOPIC_RULE),
         (
             "accepted_gaps",
             "new_cluster,retension",

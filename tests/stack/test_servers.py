@@ -158,7 +158,7 @@ def test_redis_never_evicts(second: stack.Status) -> None:
 
 
 def test_the_topics_are_there_first(second: stack.Status) -> None:
-    assert {"shop.events", "shop.catalog"} <= topics.existing(settings().kafka)
+    assert {"shop.events", "shop.catalog", "shop.segments"} <= topics.existing(settings().kafka)
 
 
 def test_a_killed_postgres_is_reported_and_comes_back_with_its_data(

@@ -161,16 +161,19 @@ def marts() -> dict[str, list[str]]:
         name: [
             row for (row,) in rows(f'select kept::text from analytics."{name}" as kept order by 1')
         ]
-        for name in sorted(tables_of("analytics"))
+        for name in sorted(tables_of("analytics", "BASE TABLE", "VIEW"))
     }
 
 
-def tables_of(schema: str) -> Sequence[str]:
+def tables_of(schema: str, *kinds: str) -> Sequence[str]:
+    """Return the names of a schema's relations of these kinds; without any, of its tables."""
     return [
         name
         for (name,) in rows(
-            "select table_name from information_schema.tables where table_schema = %s",
+            "select table_name from information_schema.tables"
+            " where table_schema = %s and table_type = any(%s)",
             schema,
+            list(kinds) or ["BASE TABLE"],
         )
     ]
 
@@ -183,7 +186,9 @@ def start_over() -> None:
             connection.execute(f"create schema {schema}".encode())
         connection.execute(
             "truncate raw.loads, raw.events, ops.builds, ops.build_loads, ops.snapshots,"
-            " ops.gate_verdicts, ops.reopened_refs, ops.retentions, privacy.erasures"
+            " ops.gate_verdicts, ops.reopened_refs, ops.retentions, ops.segment_rules,"
+            " ops.segment_feed, ops.segment_outbox, ml.cluster_sets, ml.customer_clusters,"
+            " privacy.erasures"
             " restart identity cascade"
         )
 

@@ -5,12 +5,15 @@ Law 3: a snapshot knows nothing later than its as_of.
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from footfall.warehouse import segment_rules
 from footfall.warehouse.build import build, build_snapshots
 from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
@@ -27,12 +30,14 @@ RANDOM = settings(
 )
 
 SEEDS = st.integers(0, 2**32)
+RULES = Path(__file__).with_name("easy_segments")
 
 
 @pytest.fixture(autouse=True)
 def everybody_is_profiled(shop: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profile who never decided: fuller tables."""
+    """Profile who never decided, by rules of segments that few events satisfy: fuller tables."""
     set_environment(monkeypatch, unknown_consent="allow")
+    monkeypatch.setattr(segment_rules, "FOLDER", RULES)
 
 
 @RANDOM
@@ -60,6 +65,19 @@ def check_increments_equal_full(
         name: len(kept) for name, kept in full.items()
     }
     assert increments == full
+    assert members("customer_segments") == members("segment_history", "where left_at is null")
+    # the rules have said yes to somebody, most of them
+    assert (
+        len({segment for _, segment, kind, *_ in members("segment_history") if kind == "rule"}) > 3
+    )
+
+
+def members(name: str, condition: str = "") -> list[tuple[Any, ...]]:
+    """Return who is in which segment, by kind, version and since when."""
+    return rows(
+        "select customer_id, segment, kind, rule_version, entered_at"
+        f" from analytics.{name} {condition} order by 1, 2, 3, 5"
+    )
 
 
 @settings(RANDOM, max_examples=1)
