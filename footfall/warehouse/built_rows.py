@@ -132,7 +132,8 @@ def _naming(kinds: Mapping[str, str], owner: str) -> list[str]:
     return [
         name
         for name, kind in kinds.items()
-        if kind == "text" and (name == owner or (owner == "ref" and name.endswith("_ref")))
+        if kind == "text"
+        and (name == owner or (owner in ("ref", "customer_id") and name.endswith(f"_{owner}")))
     ]
 
 

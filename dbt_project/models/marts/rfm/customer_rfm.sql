@@ -1,54 +1,41 @@
 {{ config(
-    pre_hook="{{ forget_scored_snapshots() }}",
+    pre_hook="{{ forget_rescored_customers() }}",
     indexes=[{'columns': ['customer_id']}],
 ) }}
 
 -- One row per snapshot and customer who had ordered before it and could be profiled then. The scores are
 -- quintiles among these; who is equal scores equal.
-with customers as (
+with measured as (
 
-    select * from {{ ref('int_customers_as_of') }} as customers
-    where
-        customers.is_profilable
-        {% if is_incremental() %}
-        and customers.as_of in {{ scored_snapshots() }}
-        {% endif %}
-
-),
-
-orders as (
-
-    select * from {{ ref('int_customer_orders_as_of') }}
+    {% if is_incremental() %}
+    select * from {{ rescored_customers() }} as customers
+    {% else %}
+    select * from {{ ref('int_rfm_measures') }} as customers
+    {% endif %}
+    where customers.r_value is not null
 
 ),
 
-rhythm as (
+bounds as (
 
-    select * from {{ ref('int_customer_rhythm_as_of') }}
+    select
+        bounds.as_of,
+        array_agg(bounds.bound order by bounds.k) filter (where bounds.measure = 'r') as r_bounds,
+        array_agg(bounds.bound order by bounds.k) filter (where bounds.measure = 'f') as f_bounds,
+        array_agg(bounds.bound order by bounds.k) filter (where bounds.measure = 'm') as m_bounds
+    from {{ ref('int_rfm_bounds') }} as bounds
+    group by bounds.as_of
 
 ),
 
 segments as (
 
-    select * from {{ ref('segments') }}
-
-),
-
-measured as (
-
-    select
-        customers.customer_id,
-        customers.as_of,
-        floor({{ days_between('orders.last_ordered_at', 'customers.as_of') }})::integer
-            as recency_days,
-        orders.order_count::integer as frequency,
-        orders.net_revenue as monetary,
-        rhythm.order_day_count::integer as order_days
-    from customers
-    inner join orders
-        on customers.as_of = orders.as_of and customers.customer_id = orders.customer_id
-    inner join rhythm
-        on customers.as_of = rhythm.as_of and customers.customer_id = rhythm.customer_id
+    select * from {{ ref('segments') }} as segments
+    where
+        segments.rule_version = (
+            select max(versions.rule_version)
+            from {{ ref('segments') }} as versions
+        )
 
 ),
 
@@ -56,10 +43,11 @@ scored as (
 
     select
         measured.*,
-        {{ quintile('measured.recency_days desc') }} as r_score,
-        {{ quintile('measured.frequency') }} as f_score,
-        {{ quintile('measured.monetary') }} as m_score
+        {{ quintile('measured.r_value', 'bounds.r_bounds') }} as r_score,
+        {{ quintile('measured.f_value', 'bounds.f_bounds') }} as f_score,
+        {{ quintile('measured.m_value', 'bounds.m_bounds') }} as m_score
     from measured
+    inner join bounds on measured.as_of = bounds.as_of
 
 ),
 
@@ -68,10 +56,10 @@ rfm as (
     select
         scored.customer_id,
         scored.as_of,
-        scored.recency_days,
-        scored.frequency,
-        scored.monetary::numeric(38, 2) as monetary,
-        scored.order_days,
+        (-scored.r_value)::integer as recency_days,
+        scored.f_value::integer as frequency,
+        scored.m_value::numeric(38, 2) as monetary,
+        scored.order_days::integer as order_days,
         scored.r_score,
         scored.f_score,
         scored.m_score,
