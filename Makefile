@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup lock up down status reset check test fuzz demo bench docs
+.PHONY: setup lock up down status reset check features test fuzz demo bench docs
 
 setup: .venv/.complete
 
@@ -40,6 +40,9 @@ check: setup
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
+
+features: setup  ## write what is said of the features: docs/features.md and dbt's description
+	$(BIN)/python -m footfall.warehouse.feature_pages
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)

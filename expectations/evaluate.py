@@ -22,7 +22,7 @@ OBSERVED_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Failure:
-    """One broken rule: counts and statistics only, never a row's own values."""
+    """One broken rule: counts, statistics and names of things, never a customer's own values."""
 
     expectation: str
     column: str | None
@@ -76,7 +76,7 @@ def evaluate(frame: "pd.DataFrame", suite: Suite) -> Result:
     failures = [
         failure
         for number, expectation in enumerate(suite.expectations)
-        if (failure := _failure(expectation, outcomes.get(number)))
+        if (failure := _failure(expectation, outcomes.get(number), suite.named_by))
     ]
     evaluated = sum(outcome.is_evaluated for outcome in outcomes.values())
     return Result(len(frame), len(suite.expectations), evaluated, tuple(failures))
@@ -102,7 +102,9 @@ class _Outcome:
         return bool(count) and self.statistics.get("missing_count") == count
 
 
-def _failure(expectation: Expectation, outcome: _Outcome | None) -> Failure | None:
+def _failure(
+    expectation: Expectation, outcome: _Outcome | None, named_by: str | None
+) -> Failure | None:
     def broken(severity: Severity, observed: str) -> Failure:
         return Failure(expectation.type, expectation.column, severity, _cut(observed))
 
@@ -113,14 +115,15 @@ def _failure(expectation: Expectation, outcome: _Outcome | None) -> Failure | No
     if outcome.saw_nothing and not expectation.may_be_empty:
         return broken(expectation.severity, "the column holds no value")
     if not outcome.success:
-        return broken(expectation.severity, _observed(outcome.statistics))
+        return broken(expectation.severity, _observed(outcome.statistics, named_by))
     return None
 
 
-def _observed(statistics: dict[str, Any]) -> str:
+def _observed(statistics: dict[str, Any], named_by: str | None) -> str:
     if "unexpected_count" in statistics:
         count, rows = statistics["unexpected_count"], statistics["element_count"]
-        return f"{count:,} of {rows:,} rows break it"
+        names = [row[named_by] for row in statistics.get("unexpected_index_list") or ()]
+        return f"{count:,} of {rows:,} rows break it" + (f": {', '.join(names)}" if names else "")
     value = statistics.get("observed_value")
     shown = f"{value:.6g}" if isinstance(value, float) else str(value)
     return f"observed {shown}"
@@ -147,8 +150,13 @@ def _outcomes(frame: "pd.DataFrame", suite: Suite) -> Iterable[_Outcome]:
         }
         for number, expectation in enumerate(suite.expectations)
     ]
+    told = (
+        {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.named_by]}
+        if suite.named_by
+        else "BASIC"
+    )
     validated = batch.validate(
-        gx.ExpectationSuite(suite.name, expectations=rules), result_format="BASIC"
+        gx.ExpectationSuite(suite.name, expectations=rules), result_format=told
     )
     for result in validated.results:
         yield _Outcome(

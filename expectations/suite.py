@@ -41,10 +41,17 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Suite:
-    """The rules at one door, for one frame."""
+    """The rules at one door, for one frame.
+
+    Attributes:
+        name: of the suite.
+        expectations: the rules.
+        named_by: a column whose values a failure may tell: names of things, never of customers.
+    """
 
     name: str
     expectations: tuple[Expectation, ...]
+    named_by: str | None = None
 
 
 def between(
@@ -94,13 +101,6 @@ def matches(column: str, pattern: str, *, severity: Severity = "stop") -> Expect
     """Expect every value, nulls aside, to match the regular expression from its start."""
     arguments = {"column": column, "regex": pattern}
     return Expectation("expect_column_values_to_match_regex", arguments, severity)
-
-
-def never_below(larger: str, smaller: str) -> Expectation:
-    """Expect the one column to be at least the other, in every row that has both."""
-    arguments = {"column_A": larger, "column_B": smaller, "or_equal": True}
-    kept = {**arguments, "ignore_row_if": "either_value_is_missing"}
-    return Expectation("expect_column_pair_values_a_to_be_greater_than_b", kept)
 
 
 def columns_are(*columns: str) -> Expectation:

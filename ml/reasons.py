@@ -143,6 +143,40 @@ def _cart(values: Mapping[str, float]) -> str:
     return f"{_count(values.get('cart_add_count_30d', 0.0), 'product')} put in the cart in 30 days"
 
 
+def _tenure(values: Mapping[str, float]) -> str:
+    orders = _count(values.get("lifetime_order_count", 0.0), "order")
+    return f"first seen {_ago(values.get('days_since_first_seen', 0.0))}, {orders} since"
+
+
+def _session(values: Mapping[str, float]) -> str:
+    visits = values.get("session_count_90d", 0.0)
+    if not visits:
+        return "no visit in 90 days"
+    buying = values.get("order_session_share_90d", 0.0)
+    return f"{_count(visits, 'visit')} in 90 days, {buying:.0%} of them with an order"
+
+
+def _device(values: Mapping[str, float]) -> str:
+    devices = _count(values.get("device_count", 0.0), "device")
+    share = values.get("mobile_share_90d")
+    return devices + (f", {share:.0%} on a phone or tablet" if share is not None else "")
+
+
+def _interest(values: Mapping[str, float]) -> str:
+    bought, seen = (
+        _count(values.get(f"{verb}_category_count_90d", 0.0), "category", "categories")
+        for verb in ("ordered", "viewed")
+    )
+    return f"ordered from {bought}, looked at {seen} in 90 days"
+
+
+def _promotion(values: Mapping[str, float]) -> str:
+    seen = _count(values.get("promo_view_count_90d", 0.0), "promotion")
+    clicked = values.get("promo_click_count_90d", 0.0)
+    opened = _count(values.get("email_open_count_90d", 0.0), "email")
+    return f"{seen} seen and {clicked:.0f} clicked in 90 days, {opened} opened"
+
+
 def _ago(days: float) -> str:
     return "less than a day ago" if days < 1 else f"{_count(int(days), 'day')} ago"
 
@@ -151,8 +185,8 @@ def _days(days: float) -> str:
     return "day" if round(days) <= 1 else f"{round(days)} days"
 
 
-def _count(number: float, thing: str) -> str:
-    return f"{number:.0f} {thing}" + ("" if round(number) == 1 else "s")
+def _count(number: float, thing: str, things: str = "") -> str:
+    return f"{number:.0f} {thing if round(number) == 1 else things or f'{thing}s'}"
 
 
 PHRASES: dict[str, Callable[[Mapping[str, float]], str]] = {
@@ -166,4 +200,9 @@ PHRASES: dict[str, Callable[[Mapping[str, float]], str]] = {
     "timing": _timing,
     "browsing": _browsing,
     "cart": _cart,
+    "tenure": _tenure,
+    "session": _session,
+    "device": _device,
+    "interest": _interest,
+    "promotion": _promotion,
 }

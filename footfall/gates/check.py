@@ -71,10 +71,9 @@ def check_features(as_of: datetime | None = None) -> Verdict:
             reason = "analytics.customer_features holds no row; build it: footfall build"
             return _nothing(connection, "features", reason, subject)
         frame = verdicts.features_frame(connection, instant)
-        result = evaluate(
-            feature_suites.judged_features(frame, NAMES), feature_suites.features_suite(NAMES)
-        )
-        return record_verdict(connection, _verdict("features", subject, [result]))
+        results = [evaluate(*judged) for judged in feature_suites.judged(frame, NAMES)]
+        verdict = _verdict("features", subject, results, rows_checked=len(frame))
+        return record_verdict(connection, verdict)
 
 
 def check_scores(score_set: int | None = None) -> Verdict:

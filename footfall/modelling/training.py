@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from expectations.evaluate import evaluate as check
-from expectations.features import features_suite, judged_features
+from expectations.features import judged
 from footfall.errors import BadArgument, GateStopped, NotReady
 from footfall.warehouse import features, models
 from footfall.warehouse.build import build_snapshots
@@ -125,15 +125,16 @@ def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
 
 
 def _read(label: Label, split: Split) -> "pd.DataFrame":
-    from ml.features import NAMES
+    from ml.catalogue import MODEL_FEATURES
 
     with transaction() as connection:
-        features.require_columns(connection, NAMES)
-        frame = features.read_labelled(connection, label, split.all, NAMES)
+        features.require_columns(connection, MODEL_FEATURES)
+        frame = features.read_labelled(connection, label, split.all, MODEL_FEATURES)
     rows = frame.drop(columns="label")
-    result = check(judged_features(rows, NAMES), features_suite(NAMES))
-    if result.verdict == "stop":
-        stops = [str(failure) for failure in result.failures if failure.severity == "stop"]
+    results = [check(*each) for each in judged(rows, MODEL_FEATURES)]
+    if any(result.verdict == "stop" for result in results):
+        failures = [failure for result in results for failure in result.failures]
+        stops = [str(failure) for failure in failures if failure.severity == "stop"]
         raise GateStopped(
             f"the {len(frame):,} rows to train {label.name} on are unfit: {'; '.join(stops[:3])}; "
             "look closer with: footfall gate features"
@@ -144,12 +145,12 @@ def _read(label: Label, split: Split) -> "pd.DataFrame":
 def _learn(
     frame: "pd.DataFrame", label: Label, split: Split, as_of: datetime, now: datetime
 ) -> tuple[models.ModelRow, "Learnt"]:
-    from ml.features import NAMES
+    from ml.catalogue import MODEL_FEATURES
     from ml.learn import learn
     from ml.train import Params
 
     params = Params()
-    learnt = learn(frame, split, NAMES, params)
+    learnt = learn(frame, split, MODEL_FEATURES, params)
     row = models.ModelRow(
         model_id=f"{label.name}-{as_of:%Y%m%d}-{learnt.sha256[:8]}",
         name=label.name,
@@ -161,7 +162,7 @@ def _learn(
             **learnt.metrics.as_dict(),
             "baselines": {key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
         },
-        features=NAMES,
+        features=MODEL_FEATURES,
         state="challenger",
         calibration=asdict(learnt.calibration),
         promoted_at=None,

@@ -19,7 +19,7 @@ def whole_tables_read_twice(sql: str) -> set[str]:
         if re.match(r"\s*select \* from \{\{ ref\(", body)
         and "is_incremental()" not in body
         and "is_new" not in body
-        and len(re.findall(rf"(?:from|join) {name}\b", sql)) > 1
+        and len(re.findall(rf"(?:from|join) {name}\b(?!\.)", sql)) > 1
     }
 
 

@@ -10,6 +10,7 @@ from footfall.errors import GateStopped
 from footfall.gates import check
 from footfall.gates.check import check_features, check_raw, check_scores
 from footfall.warehouse.verdicts import Verdict, latest_verdict, loads_cleared, pending_loads
+from ml.features import NAMES
 from tests.gates import door
 
 Connection = psycopg.Connection[Any]
@@ -211,7 +212,8 @@ def test_one_impossible_feature_is_found(connection: Connection) -> None:
 
     assert verdict.verdict == "stop"
     assert verdict.failures == (
-        "expect_column_values_to_be_between (discount_share_90d): 1 of 30 rows break it [stop]",
+        f"expect_column_values_to_be_between (out_of_range): 1 of {len(NAMES)} rows break it:"
+        " discount_share_90d [stop]",
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from ml.features import NAMES
+from ml.catalogue import MODEL_FEATURES
 from ml.labels import CHURN
 from ml.split import Split, saturdays, split_by_time
 
@@ -25,7 +25,7 @@ def snapshots(
         activity = chance.gamma(2.0, 4.0, customers)
         orders = chance.poisson(activity) + 1.0
         recency = chance.exponential(90.0 / orders)
-        frame = pd.DataFrame(0.0, index=range(customers), columns=list(NAMES))
+        frame = pd.DataFrame(0.0, index=range(customers), columns=list(MODEL_FEATURES))
         frame["order_count_90d"] = orders
         frame["order_count_30d"] = np.floor(orders / 3)
         frame["net_revenue_90d"] = orders * chance.gamma(3.0, 10.0, customers)

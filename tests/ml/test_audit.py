@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ml.audit import Evidence, audit_report, findings, slices
+from ml.catalogue import MODEL_FEATURES
 from ml.evaluate import evaluate
-from ml.features import NAMES
 from ml.labels import CHURN
 from ml.learn import learn
 from ml.train import Params
@@ -35,7 +35,7 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def evidence():
-    learnt = learn(snapshots(), SPLIT, NAMES, Params(most_rounds=40, patience=10))
+    learnt = learn(snapshots(), SPLIT, MODEL_FEATURES, Params(most_rounds=40, patience=10))
     return Evidence(
         model_id="churn-20170930-0123abcd",
         sha256=learnt.sha256,

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.catalogue import MODEL_FEATURES
 from ml.errors import TooFewRows
 from ml.explain import margins
-from ml.features import NAMES
 from ml.learn import LOGISTIC, frame_sha256, learn, sample
 from ml.train import Params, Sample, fit, from_bytes, sha256, to_bytes
 from tests.ml.samples import SPLIT, snapshots
@@ -23,24 +23,24 @@ def frame():
 
 @pytest.fixture(scope="module")
 def learnt(frame):
-    return learn(frame, SPLIT, NAMES, PARAMS)
+    return learn(frame, SPLIT, MODEL_FEATURES, PARAMS)
 
 
 def test_the_same_rows_and_seed_give_the_same_bytes(frame, learnt):
-    again = learn(frame, SPLIT, NAMES, PARAMS)
+    again = learn(frame, SPLIT, MODEL_FEATURES, PARAMS)
     assert again.artefact == learnt.artefact
     assert again.sha256 == sha256(learnt.artefact)
     assert again.metrics == learnt.metrics
 
 
 def test_another_seed_gives_another_model(frame, learnt):
-    other = learn(frame, SPLIT, NAMES, dataclasses.replace(PARAMS, seed=7))
+    other = learn(frame, SPLIT, MODEL_FEATURES, dataclasses.replace(PARAMS, seed=7))
     assert other.sha256 != learnt.sha256
 
 
 def test_the_artefact_is_the_model_that_was_measured(learnt):
     booster = from_bytes(learnt.artefact)
-    found = margins(booster, learnt.holdout.values, NAMES)
+    found = margins(booster, learnt.holdout.values, MODEL_FEATURES)
     assert np.array_equal(learnt.calibration.probabilities(found), learnt.probabilities)
     assert to_bytes(booster) == learnt.artefact
 
@@ -55,24 +55,24 @@ def test_labels_of_the_holdout_change_the_metrics_and_not_the_model(frame, learn
     turned = frame.copy()
     holdout = turned["as_of"] == SPLIT.holdout
     turned.loc[holdout, "label"] = 1.0 - turned.loc[holdout, "label"]
-    other = learn(turned, SPLIT, NAMES, PARAMS)
+    other = learn(turned, SPLIT, MODEL_FEATURES, PARAMS)
     assert other.sha256 == learnt.sha256
     assert other.metrics != learnt.metrics
 
 
 def test_rows_after_the_holdout_change_nothing(frame, learnt):
     later = snapshots([SPLIT.holdout.replace(year=2019)], seed=9)
-    assert learn(pd.concat([frame, later]), SPLIT, NAMES, PARAMS).sha256 == learnt.sha256
+    assert learn(pd.concat([frame, later]), SPLIT, MODEL_FEATURES, PARAMS).sha256 == learnt.sha256
 
 
 def test_one_changed_value_changes_the_hash_of_the_rows(frame):
     other = frame.copy()
     other.loc[0, "order_count_7d"] = 1.0
-    assert frame_sha256(frame, NAMES) == frame_sha256(frame.copy(), NAMES)
-    assert frame_sha256(other, NAMES) != frame_sha256(frame, NAMES)
+    assert frame_sha256(frame, MODEL_FEATURES) == frame_sha256(frame.copy(), MODEL_FEATURES)
+    assert frame_sha256(other, MODEL_FEATURES) != frame_sha256(frame, MODEL_FEATURES)
 
 
 def test_one_class_is_not_enough_to_learn_from(frame):
-    whole = sample(frame, SPLIT.train, NAMES)
+    whole = sample(frame, SPLIT.train, MODEL_FEATURES)
     with pytest.raises(TooFewRows, match=f"{len(whole.labels)} rows with 0 positives"):
-        fit(Sample(whole.values, np.zeros_like(whole.labels), NAMES), PARAMS, rounds=3)
+        fit(Sample(whole.values, np.zeros_like(whole.labels), MODEL_FEATURES), PARAMS, rounds=3)

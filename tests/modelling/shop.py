@@ -12,7 +12,7 @@ from psycopg import sql
 
 from footfall.warehouse import models
 from footfall.warehouse.verdicts import Verdict, as_of_subject, record_verdict
-from ml.features import NAMES
+from ml.catalogue import MODEL_FEATURES
 from ml.labels import CHURN, LABELS, PURCHASE
 from ml.learn import sample
 from ml.train import Params, fit, sha256, to_bytes
@@ -38,7 +38,7 @@ TABLES = """
 def artefact(name: str, *, honest: bool) -> bytes:
     """Return a small model of the snapshots' labels, or of coin flips."""
     frame = snapshots(customers=CUSTOMERS)
-    learnt = sample(frame, SPLIT.fitted, NAMES)
+    learnt = sample(frame, SPLIT.fitted, MODEL_FEATURES)
     labels = learnt.labels if name == "churn" else 1.0 - learnt.labels
     if not honest:
         labels = np.random.default_rng(1).permutation(labels)
@@ -54,7 +54,7 @@ class Shop:
         )
         self.connection.execute(TABLES)
         columns = sql.SQL(", ").join(
-            sql.SQL("{} double precision").format(sql.Identifier(name)) for name in NAMES
+            sql.SQL("{} double precision").format(sql.Identifier(name)) for name in MODEL_FEATURES
         )
         self.connection.execute(
             sql.SQL(
@@ -91,7 +91,7 @@ class Shop:
                 " on conflict do nothing",
                 (f"u:user-{number}", f"user-{number}", customer_id, FIRST_EVENT),
             )
-        self._copy("customer_features", ["customer_id", "as_of", *NAMES], frame)
+        self._copy("customer_features", ["customer_id", "as_of", *MODEL_FEATURES], frame)
         column = LABELS[label].column
         labels = frame.assign(**{column: frame["label"].astype(bool)})
         other = (PURCHASE if label == "churn" else CHURN).column
@@ -121,7 +121,7 @@ class Shop:
             sha256=sha256(data),
             params={"holdout": holdout.isoformat(), "fitted_until": fitted_until.isoformat()},
             metrics={"auc": 0.8, "average_precision": 0.4, "log_loss": 0.3, "baselines": {}},
-            features=NAMES,
+            features=MODEL_FEATURES,
             state=state,
             calibration={"slope": 1.0, "intercept": 0.0},
             promoted_at=None,

@@ -10,7 +10,8 @@ from footfall.errors import GateStopped, NotFound, NotReady
 from footfall.modelling import scoring
 from footfall.modelling.explaining import explain
 from footfall.modelling.scoring import score
-from ml.features import NAMES, fingerprints
+from ml.catalogue import MODEL_FEATURES
+from ml.features import fingerprints
 from tests.ml.samples import SNAPSHOTS
 from tests.modelling.shop import CUSTOMERS, NOW
 
@@ -59,7 +60,7 @@ def test_every_row_adds_up_and_carries_what_explains_it(scored, monkeypatch):
     for margin, base, parts, values, sha256, probability, percentile, at, until, reasons in rows:
         assert abs(base + sum(parts) - margin) <= 1e-4
         known = np.array([[np.nan if value is None else value for value in values]])
-        assert fingerprints(known, NAMES) == [sha256]
+        assert fingerprints(known, MODEL_FEATURES) == [sha256]
         assert 0 < probability < 1
         assert 0 < percentile < 100
         assert (at, until) == (NOW, NOW + timedelta(hours=48))
@@ -162,7 +163,7 @@ def test_an_explanation_adds_up_and_names_its_model(scored):
         told = explain("user-5", model=name).as_dict()
         assert told["model_id"] in done.model_ids
         assert told["model_id"].endswith(told["model_sha256"][:8])
-        assert set(told["contributions"]) == set(told["features"]) == set(NAMES)
+        assert set(told["contributions"]) == set(told["features"]) == set(MODEL_FEATURES)
         total = told["base_value"] + sum(told["contributions"].values())
         assert abs(total - told["margin"]) <= 1e-4
         assert told["as_of"] == AS_OF.isoformat()

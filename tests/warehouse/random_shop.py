@@ -19,6 +19,8 @@ SNAPSHOTS = (
 KINDS = (
     "look",
     "look",
+    "look",
+    "look",
     "order",
     "order",
     "order",
@@ -27,8 +29,21 @@ KINDS = (
     "alias",
     "identify",
     "coupon",
+    "promotion",
 )
-LOOKS = ("page", "Product Viewed", "Product Added", "Product Removed", "Products Searched")
+LOOKS = (
+    "page",
+    "Product Viewed",
+    "Product Viewed",
+    "Product Clicked",
+    "Products Searched",
+    "Product Added",
+    "Product Added",
+    "Product Removed",
+    "Product Added to Wishlist",
+    "Checkout Started",
+)
+PROMOTIONS = ("Promotion Viewed", "Promotion Clicked", "Email Opened", "Email Link Clicked")
 AGENTS = (
     None,
     "Mozilla/5.0 (X11; Linux x86_64)",
@@ -73,7 +88,10 @@ def _envelope(random: Random, message: str) -> dict[str, Any]:
     match random.choice(KINDS):
         case "look":
             product = _line(random) if random.random() < 0.5 else {}
+            product |= _some(random, query=random.choice(["tea", " "]))
             return event(random.choice(LOOKS), **who, session_id=random.choice("st"), **product)
+        case "promotion":
+            return event(random.choice(PROMOTIONS), **who, promotion_id=random.choice("ab"))
         case "order":
             lines = [_line(random) for _ in range(random.randint(0, 3))]
             details = _some(
@@ -116,8 +134,9 @@ def _device(random: Random) -> str:
 
 def _when(random: Random) -> datetime:
     """Return an instant; many are midnights, or half an hour from each other."""
-    minutes = random.choice([0, 0, 30, 60, 61, 600, 1439])
-    return FIRST + timedelta(days=random.randint(0, 110), minutes=minutes)
+    minutes = random.choice([0, 0, 10, 30, 60, 61, 390, 600, 1110, 1439])
+    day = random.choice([random.randint(0, 110), random.randint(0, 110), 33, 34, 104])
+    return FIRST + timedelta(days=day, minutes=minutes)
 
 
 def _context(random: Random) -> dict[str, Any]:
@@ -127,7 +146,7 @@ def _context(random: Random) -> dict[str, Any]:
         random,
         page=random.choice(PAGES),
         campaign={"source": random.choice("xy"), "medium": "email", "name": "spring"},
-        device={"type": random.choice(["Desktop", "ios", "toaster"])},
+        device={"type": random.choice(["Desktop", "ios", "server", "toaster"])},
     )
 
 

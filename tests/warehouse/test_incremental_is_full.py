@@ -1,7 +1,4 @@
-"""Law 2: whatever the order and lateness of arrival, the increments equal one full build.
-
-Law 3: a snapshot knows nothing later than its as_of.
-"""
+"""Law 2: whatever the order and lateness of arrival, the increments equal one full build."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -78,41 +75,3 @@ def members(name: str, condition: str = "") -> list[tuple[Any, ...]]:
         "select customer_id, segment, kind, rule_version, entered_at"
         f" from analytics.{name} {condition} order by 1, 2, 3, 5"
     )
-
-
-@settings(RANDOM, max_examples=1)
-@given(seed=SEEDS)
-def test_a_snapshot_knows_nothing_later_than_its_as_of(seed):
-    check_snapshot_knows_nothing_later(arrivals(Random(seed)))
-
-
-PROFILES = ("customer_rfm", "customer_features")
-
-
-def check_snapshot_knows_nothing_later(events: Sequence[Arrival]) -> None:
-    as_of = AS_OFS[0]
-    start_over()
-    store([arrival.envelope for arrival in events])
-    build(AS_OFS[-1])
-    build_snapshots([as_of])
-    hindsight = {name: _snapshot(name, as_of) for name in PROFILES}
-    start_over()
-    store(
-        [
-            arrival.envelope
-            for arrival in events
-            if arrival.envelope["timestamp"] < as_of.isoformat()
-        ]
-    )
-    build(as_of)
-    assert hindsight == {name: _snapshot(name, as_of) for name in PROFILES}
-    assert all(hindsight.values())
-
-
-def _snapshot(name: str, as_of: datetime) -> list[str]:
-    return [
-        row
-        for (row,) in rows(
-            f"select kept::text from analytics.{name} as kept where as_of = %s order by 1", as_of
-        )
-    ]

@@ -3,150 +3,110 @@
     indexes=[{'columns': ['as_of', 'customer_id'], 'unique': true}],
 ) }}
 
--- One row per snapshot and customer who browsed before it or redeemed a coupon in the 90 days before it.
--- Events are counted, not sessions: a session that spans as_of would know what came after.
+-- One row per snapshot and customer with an event in the 90 days before it: what the customer did.
+{% set counts = [
+    'page_view', 'product_view', 'search', 'wishlist_add', 'cart_add', 'checkout', 'coupon',
+    'promo_view', 'promo_click', 'email_open', 'email_click'
+] %}
+{% set dated = ['browse', 'product_view', 'search', 'checkout', 'coupon', 'email_open'] %}
 with identities as (
 
     {{ identities_in_scope() }}
 
 ),
 
-events as (
+windows as (
 
-    select * from {{ ref('int_events_admitted') }}
+    select
+        identities.as_of,
+        identities.ref,
+        identities.customer_id,
+        (identities.as_of at time zone 'UTC')::date as as_of_day,
+        {% for days in window_days() -%}
+        {{ days_before('identities.as_of', days) }} as since_{{ days }}d
+        {%- if not loop.last %},
+        {% endif %}
+        {% endfor %}
+    from identities
 
 ),
 
-browsing_events as not materialized (
+visits as (
 
-    select * from {{ ref('int_events_admitted') }} as events
-    where events.event_name in {{ browsing_events() }}
+    select * from {{ ref('int_visits_in_scope') }}
 
 ),
 
-customer_orders as (
+orders as (
 
     select * from {{ ref('int_customer_orders_as_of') }}
 
 ),
 
-newest_browsing as (
+known as (
 
     select
-        identities.as_of,
-        identities.customer_id,
-        max(newest.occurred_at) as last_browsed_at
-    from identities
-    cross join
-        lateral (
-            select browsing_events.occurred_at
-            from browsing_events
-            where
-                browsing_events.ref = identities.ref
-                and browsing_events.occurred_at < identities.as_of
-            order by browsing_events.occurred_at desc
-            limit 1
-        ) as newest
-    group by identities.as_of, identities.customer_id
-
-),
-
-recent as (
-
-    select
-        identities.as_of,
-        identities.customer_id,
-        browsing_events.event_name,
-        browsing_events.occurred_at,
-        (browsing_events.occurred_at at time zone 'UTC')::date as browsed_on,
-        browsing_events.occurred_at >= {{ days_before('identities.as_of', 7) }} as is_in_7d,
-        coalesce(browsing_events.occurred_at > customer_orders.last_ordered_at, true)
-            as is_since_last_order
-    from identities
-    inner join browsing_events
+        windows.as_of,
+        windows.customer_id,
+        visits.*,
+        visits.stretch_from >= windows.since_1d as is_in_1d,
+        visits.stretch_from >= windows.since_7d as is_in_7d,
+        visits.stretch_from >= windows.since_30d as is_in_30d,
+        extract(isodow from visits.visited_on) >= 6 as is_on_weekend,
+        visits.stretch_from >= windows.since_30d
+        and coalesce(visits.carted_at > orders.last_ordered_at, true) as is_since_last_order,
+        -- one bit per UTC day
+        case
+            when visits.browse_count > 0
+                then 1::bit(91) << (windows.as_of_day - visits.visited_on)
+        end as browsed_day
+    from windows
+    inner join visits
         on
-            identities.ref = browsing_events.ref
-            and identities.as_of > browsing_events.occurred_at
-            and browsing_events.occurred_at >= {{ days_before('identities.as_of', 30) }}
-    left join customer_orders
-        on
-            identities.as_of = customer_orders.as_of
-            and identities.customer_id = customer_orders.customer_id
-
-),
-
-browsing as (
-
-    select
-        recent.as_of,
-        recent.customer_id,
-        count(distinct recent.browsed_on) as browse_day_count_30d,
-        count(*) filter (where recent.event_name = 'product_view' and recent.is_in_7d)
-            as product_view_count_7d,
-        count(*) filter (where recent.event_name = 'product_view') as product_view_count_30d,
-        count(*) filter (where recent.event_name = 'add_to_cart' and recent.is_in_7d)
-            as cart_add_count_7d,
-        count(*) filter (where recent.event_name = 'add_to_cart') as cart_add_count_30d,
-        count(*) filter (where recent.event_name = 'add_to_cart' and recent.is_since_last_order)
-            as cart_adds_since_last_order
-    from recent
-    group by recent.as_of, recent.customer_id
-
-),
-
-coupons as (
-
-    select
-        identities.as_of,
-        identities.customer_id,
-        count(*) as coupon_count_90d
-    from identities
-    inner join events
-        on
-            identities.ref = events.ref
-            and identities.as_of > events.occurred_at
-            and events.occurred_at >= {{ days_before('identities.as_of', 90) }}
-    where events.event_name = 'coupon_applied'
-    group by identities.as_of, identities.customer_id
-
-),
-
-active as (
-
-    select
-        newest_browsing.as_of,
-        newest_browsing.customer_id
-    from newest_browsing
-    union
-    select
-        coupons.as_of,
-        coupons.customer_id
-    from coupons
+            windows.ref = visits.ref
+            and windows.as_of > visits.stretch_from
+            and windows.since_90d <= visits.stretch_from
+    left join orders
+        on windows.as_of = orders.as_of and windows.customer_id = orders.customer_id
 
 ),
 
 activity as (
 
     select
-        active.as_of,
-        active.customer_id,
-        newest_browsing.last_browsed_at,
-        coalesce(browsing.browse_day_count_30d, 0) as browse_day_count_30d,
-        coalesce(browsing.product_view_count_7d, 0) as product_view_count_7d,
-        coalesce(browsing.product_view_count_30d, 0) as product_view_count_30d,
-        coalesce(browsing.cart_add_count_7d, 0) as cart_add_count_7d,
-        coalesce(browsing.cart_add_count_30d, 0) as cart_add_count_30d,
-        coalesce(browsing.cart_adds_since_last_order, 0) as cart_adds_since_last_order,
-        coalesce(coupons.coupon_count_90d, 0) as coupon_count_90d
-    from active
-    left join newest_browsing
-        on
-            active.as_of = newest_browsing.as_of
-            and active.customer_id = newest_browsing.customer_id
-    left join browsing
-        on active.as_of = browsing.as_of and active.customer_id = browsing.customer_id
-    left join coupons
-        on active.as_of = coupons.as_of and active.customer_id = coupons.customer_id
+        known.as_of,
+        known.customer_id,
+        {% for name in counts -%}
+        {% for days in [1, 7, 30] -%}
+        coalesce(sum(known.{{ name }}_count) filter (where known.is_in_{{ days }}d), 0)
+            as {{ name }}_count_{{ days }}d,
+        {% endfor -%}
+        sum(known.{{ name }}_count) as {{ name }}_count_90d,
+        {% endfor -%}
+        {% for name in dated -%}
+        max(known.last_{{ name }}_at) as last_{{ name }}_at,
+        {% endfor -%}
+        max(known.carted_at) filter (where known.cart_add_count > 0) as last_cart_add_at,
+        coalesce(bit_count(bit_or(known.browsed_day) filter (where known.is_in_7d)), 0)
+            as browse_day_count_7d,
+        coalesce(bit_count(bit_or(known.browsed_day) filter (where known.is_in_30d)), 0)
+            as browse_day_count_30d,
+        coalesce(bit_count(bit_or(known.browsed_day)), 0) as browse_day_count_90d,
+        coalesce(max(known.funnel_step) filter (where known.is_in_30d), 0) as funnel_depth_30d,
+        sum(known.browse_count) as browse_count_90d,
+        coalesce(sum(known.browse_count) filter (where known.is_on_weekend), 0)
+            as weekend_browse_count_90d,
+        sum(known.morning_browse_count) as morning_browse_count_90d,
+        sum(known.afternoon_browse_count) as afternoon_browse_count_90d,
+        sum(known.evening_browse_count) as evening_browse_count_90d,
+        sum(known.device_event_count) as device_event_count_90d,
+        sum(known.mobile_event_count) as mobile_event_count_90d,
+        coalesce(sum(known.cart_add_count) filter (where known.is_since_last_order), 0)
+            as cart_adds_since_last_order,
+        greatest(sum(known.cart_value) filter (where known.is_since_last_order), 0)
+            as open_cart_value
+    from known
+    group by known.as_of, known.customer_id
 
 )
 

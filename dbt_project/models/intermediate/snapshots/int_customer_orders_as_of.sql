@@ -18,6 +18,7 @@ windows as (
         identities.as_of,
         identities.ref,
         identities.customer_id,
+        {{ days_before('identities.as_of', 1) }} as since_1d,
         {{ days_before('identities.as_of', 7) }} as since_7d,
         {{ days_before('identities.as_of', 30) }} as since_30d,
         {{ days_before('identities.as_of', 90) }} as since_90d
@@ -31,7 +32,7 @@ entries as not materialized (
 
 ),
 
-placed as (
+placed as not materialized (
 
     select * from {{ ref('int_orders_placed') }}
 
@@ -53,6 +54,11 @@ known as (
         entries.ordered_at >= windows.since_90d as is_in_90d,
         entries.ordered_at >= windows.since_30d as is_in_30d,
         entries.ordered_at >= windows.since_7d as is_in_7d,
+        entries.ordered_at >= windows.since_1d as is_in_1d,
+        case
+            when entries.is_order and entries.ordered_at >= windows.since_90d
+                then extract(hour from entries.ordered_at at time zone 'UTC')
+        end as hour_of_day,
         case
             when entries.ordered_at >= windows.since_90d
                 then ceil({{ days_between('entries.ordered_at', 'windows.as_of') }} / 7)::integer
@@ -67,25 +73,55 @@ totals as (
     select
         known.as_of,
         known.customer_id,
+        min(known.ordered_at) as first_ordered_at,
         max(known.ordered_at) as last_ordered_at,
         count(*) filter (where known.is_order) as order_count,
         sum(known.amount) as net_revenue,
+        count(*) filter (where known.is_order and known.is_in_1d) as order_count_1d,
         count(*) filter (where known.is_order and known.is_in_7d) as order_count_7d,
         count(*) filter (where known.is_order and known.is_in_30d) as order_count_30d,
         count(*) filter (where known.is_order and known.is_in_90d) as order_count_90d,
+        coalesce(sum(known.amount) filter (where known.is_in_1d), 0) as net_revenue_1d,
         coalesce(sum(known.amount) filter (where known.is_in_7d), 0) as net_revenue_7d,
         coalesce(sum(known.amount) filter (where known.is_in_30d), 0) as net_revenue_30d,
         coalesce(sum(known.amount) filter (where known.is_in_90d), 0) as net_revenue_90d,
+        sum(known.amount) filter (where known.is_order and known.is_in_90d) as paid_90d,
+        coalesce(-sum(known.amount) filter (where not known.is_order and known.is_in_90d), 0)
+            as refunded_90d,
+        sum(known.gross_revenue) filter (where known.is_in_30d) as gross_revenue_30d,
+        sum(known.discount) filter (where known.is_in_30d) as discount_30d,
         sum(known.gross_revenue) filter (where known.is_in_90d) as gross_revenue_90d,
         sum(known.discount) filter (where known.is_in_90d) as discount_90d,
         sum(known.product_count) filter (where known.is_in_90d) as product_count_90d,
         sum(known.category_count) filter (where known.is_in_90d) as category_count_90d,
         count(*) filter (where known.is_order and known.is_in_90d and known.is_on_weekend)
             as weekend_order_count_90d,
+        count(*) filter (where known.hour_of_day between 6 and 11) as morning_order_count_90d,
+        count(*) filter (where known.hour_of_day between 12 and 17) as afternoon_order_count_90d,
+        count(*) filter (where known.hour_of_day >= 18) as evening_order_count_90d,
+        count(*) filter (where known.is_order and known.is_in_90d and known.discount > 0)
+            as discounted_order_count_90d,
         -- one bit per week
         bit_or(1 << known.weeks_back) as weeks_90d
     from known
     group by known.as_of, known.customer_id
+
+),
+
+coupon_orders as (
+
+    select
+        windows.as_of,
+        windows.customer_id,
+        count(*) as coupon_order_count_90d
+    from windows
+    inner join placed
+        on
+            windows.ref = placed.ref
+            and windows.as_of > placed.ordered_at
+            and windows.since_90d <= placed.ordered_at
+    where placed.coupon <> ''
+    group by windows.as_of, windows.customer_id
 
 ),
 
@@ -132,12 +168,17 @@ orders as (
     select
         totals.*,
         bit_count(totals.weeks_90d::bit(32)) as order_week_count_90d,
+        coalesce(coupon_orders.coupon_order_count_90d, 0) as coupon_order_count_90d,
         newest_order_values.order_value as last_order_value
     from totals
     inner join newest_order_values
         on
             totals.as_of = newest_order_values.as_of
             and totals.customer_id = newest_order_values.customer_id
+    left join coupon_orders
+        on
+            totals.as_of = coupon_orders.as_of
+            and totals.customer_id = coupon_orders.customer_id
 
 )
 

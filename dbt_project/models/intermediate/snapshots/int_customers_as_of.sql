@@ -3,7 +3,8 @@
     indexes=[{'columns': ['as_of', 'customer_id'], 'unique': true}],
 ) }}
 
--- One row per snapshot and customer seen before it; whether the customer could be profiled then.
+-- One row per snapshot and customer seen before it: since when, on how many devices, and whether the
+-- customer could be profiled then.
 with identities as (
 
     {{ identities_in_scope() }}
@@ -53,14 +54,32 @@ newest_decisions as (
 
 ),
 
+seen as (
+
+    select
+        identities.as_of,
+        identities.customer_id,
+        min(identities.first_seen_at) as first_seen_at,
+        count(*) filter (where identities.ref like 'a:%') as device_count
+    from identities
+    group by identities.as_of, identities.customer_id
+
+),
+
 customers as (
 
     select
         newest_decisions.as_of,
         newest_decisions.customer_id,
         newest_decisions.root_ref,
-        {{ is_profilable('newest_decisions.allows_profiling') }} as is_profilable
+        {{ is_profilable('newest_decisions.allows_profiling') }} as is_profilable,
+        seen.first_seen_at,
+        seen.device_count
     from newest_decisions
+    inner join seen
+        on
+            newest_decisions.as_of = seen.as_of
+            and newest_decisions.customer_id = seen.customer_id
 
 )
 

@@ -39,7 +39,8 @@ identities as (
         snapshots.as_of,
         refs.ref,
         spans.root_ref,
-        spans.customer_id
+        spans.customer_id,
+        refs.first_seen_at
     from snapshots
     inner join refs on snapshots.as_of > refs.first_seen_at
     inner join spans

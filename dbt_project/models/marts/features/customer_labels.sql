@@ -25,102 +25,80 @@ features as (
 
 ),
 
-spans as (
+spans as not materialized (
 
     select * from {{ ref('int_identity_spans') }}
 
 ),
 
-orders as (
+orders as not materialized (
 
     select * from {{ ref('int_orders_placed') }}
 
 ),
 
-snapshots as (
-
-    select distinct customers.as_of from customers
-
-),
-
--- the first order in the longer window tells of both
-next_orders as (
-
-    select
-        snapshots.as_of,
-        orders.ref,
-        min(orders.ordered_at) as ordered_at
-    from snapshots
-    inner join orders
-        on
-            snapshots.as_of <= orders.ordered_at
-            and {{ days_after('snapshots.as_of', 30) }} > orders.ordered_at
-    group by snapshots.as_of, orders.ref
-
-),
-
 {% for name, days in windows.items() %}
-{% set window_end = days_after('snapshots.as_of', days) %}
-{{ name }}_identities as (
-
-    select
-        snapshots.as_of,
-        spans.ref,
-        spans.customer_id
-    from snapshots
-    inner join spans
-        on {{ window_end }} > spans.known_after and {{ window_end }} <= spans.known_until
-
-),
-
+{% set window_end = days_after('customers.as_of', days) %}
 {{ name }}_buyers as (
 
     select distinct
-        next_orders.as_of,
-        later.customer_id
-    from next_orders
-    inner join {{ name }}_identities as later
-        on next_orders.as_of = later.as_of and next_orders.ref = later.ref
-    where next_orders.ordered_at < {{ days_after('next_orders.as_of', days) }}
-
-),
-
-{{ name }}_outcomes as (
-
-    select
         customers.as_of,
-        customers.customer_id,
-        buyers.customer_id is not null as has_ordered
+        customers.customer_id
     from customers
-    inner join {{ name }}_identities as later
-        on customers.as_of = later.as_of and customers.root_ref = later.ref
-    left join {{ name }}_buyers as buyers
-        on customers.as_of = buyers.as_of and later.customer_id = buyers.customer_id
-    where {{ days_after('customers.as_of', days) }} <= {{ built_through() }}
+    inner join spans as own
+        on
+            customers.root_ref = own.ref
+            and {{ window_end }} > own.known_after
+            and {{ window_end }} <= own.known_until
+    inner join spans as theirs
+        on
+            own.root_ref = theirs.root_ref
+            and {{ window_end }} > theirs.known_after
+            and {{ window_end }} <= theirs.known_until
+    inner join orders
+        on
+            theirs.ref = orders.ref
+            and customers.as_of <= orders.ordered_at
+            and {{ window_end }} > orders.ordered_at
 
 ),
 
 {% endfor %}
+outcomes as (
+
+    select
+        customers.as_of,
+        customers.customer_id,
+        {% for name, days in windows.items() -%}
+        case
+            when {{ days_after('customers.as_of', days) }} <= {{ built_through() }}
+                then {{ name }}_buyers.customer_id is not null
+        end as has_ordered_in_{{ days }}d
+        {%- if not loop.last %},
+        {% endif %}
+        {% endfor %}
+    from customers
+    {% for name in windows -%}
+    left join {{ name }}_buyers
+        on
+            customers.as_of = {{ name }}_buyers.as_of
+            and customers.customer_id = {{ name }}_buyers.customer_id
+    {% endfor %}
+
+),
+
 labels as (
 
     select
-        customers.customer_id,
-        customers.as_of,
-        purchase_outcomes.has_ordered as purchased_within_7_days,
+        outcomes.customer_id,
+        outcomes.as_of,
+        outcomes.has_ordered_in_7d as purchased_within_7_days,
         case
-            when features.order_count_90d > 0 then not churn_outcomes.has_ordered
+            when features.order_count_90d > 0 then not outcomes.has_ordered_in_30d
         end as churned_within_30_days
-    from customers
+    from outcomes
     inner join features
-        on customers.as_of = features.as_of and customers.customer_id = features.customer_id
-    left join purchase_outcomes
-        on
-            customers.as_of = purchase_outcomes.as_of
-            and customers.customer_id = purchase_outcomes.customer_id
-    left join churn_outcomes
-        on
-            customers.as_of = churn_outcomes.as_of
-            and customers.customer_id = churn_outcomes.customer_id
+        on outcomes.as_of = features.as_of and outcomes.customer_id = features.customer_id
 
 )
 
