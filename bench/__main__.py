@@ -1,6 +1,6 @@
 """Run ``make bench``: some rounds of each contender in turn, on servers of its own; medians.
 
-``make bench ARGS="--events 20000 --rounds 1 --no-peers"`` is a quick look.
+``make bench ARGS="--section ingest --events 20000 --rounds 1 --no-peers"`` is a quick look.
 """
 
 import argparse
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import contenders
+from bench import contenders, warehouse
 from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
 
-SECTIONS = ("ingest", "simulate")
+SECTIONS = ("ingest", "simulate", "warehouse")
 
 log = Console(stderr=True)
 
@@ -31,8 +31,20 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs")
     parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=warehouse.PARTS,
+        help="of the warehouse; default: all",
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="name the dearest statements of the warehouse"
+    )
     options = parser.parse_args()
     for section in options.section or SECTIONS:
+        if section == "warehouse":
+            measure_warehouse(options)
+            continue
         load = os.getloadavg()[0]
         title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
         contenders.show(title, taking_part, load)
@@ -61,6 +73,22 @@ def measure_ingest(options: argparse.Namespace) -> tuple[str, list[Contender]]:
         finally:
             servers.down()
     return f"ingest, Kafka: {broker.facts.get('kind')}", taking_part
+
+
+def measure_warehouse(options: argparse.Namespace) -> None:
+    """Run the section ``warehouse`` on a Postgres of its own."""
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
+        Path(folder).chmod(0o755)
+        forget_the_users_servers()
+        warehouse.measure(
+            options.part or warehouse.PARTS,
+            events=options.events,
+            rounds=options.rounds,
+            with_peers=not options.no_peers,
+            verbose=options.verbose,
+            folder=Path(folder),
+            say=say,
+        )
 
 
 def forget_the_users_servers() -> None:

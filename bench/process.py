@@ -50,6 +50,9 @@ class PeakMemory:
         self._ended.set()
         self._thread.join()
 
+    def _resident(self, process: psutil.Process) -> int:
+        return int(process.memory_info().rss)
+
     def _watch(self) -> None:
         family = [self._process]
         for number in itertools.count():
@@ -58,11 +61,18 @@ class PeakMemory:
             try:
                 if number % LOOK_FOR_CHILDREN_EVERY == 0:
                     family = [self._process, *self._process.children(recursive=True)]
-                resident = sum(process.memory_info().rss for process in family)
+                resident = sum(self._resident(process) for process in family)
             except psutil.NoSuchProcess:  # one of them has just ended
                 family = [self._process]
             else:
                 self.megabytes = max(self.megabytes, resident / 1e6)
+
+
+class SharedOnce(PeakMemory):
+    """The same where pages that processes share count once: a server's buffers."""
+
+    def _resident(self, process: psutil.Process) -> int:
+        return int(process.memory_full_info().pss)
 
 
 def run(
@@ -71,6 +81,7 @@ def run(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     given: str = "",
+    longest: float = LONGEST_SECONDS,
 ) -> Finished:
     """Run a command to its end.
 
@@ -86,12 +97,12 @@ def run(
         )
         try:
             with PeakMemory(process.pid) as memory:
-                output, _ = process.communicate(timeout=LONGEST_SECONDS)
+                output, _ = process.communicate(timeout=longest)
                 seconds = time.perf_counter() - started
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise NotMeasured(f"did not end within {LONGEST_SECONDS} s") from None
+            raise NotMeasured(f"did not end within {longest:.0f} s") from None
         if process.returncode:
             errors.seek(0)
             said = [line.strip() for line in errors if line.strip()] or ["no reason given"]

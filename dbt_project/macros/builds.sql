@@ -8,6 +8,18 @@
     '{{ var("previously_built_through") }}'::timestamptz
 {%- endmacro %}
 
+{# Of a stored event: whether the gate cleared its load, and this run may know it. #}
+{% macro is_cleared(alias) -%}
+    {{ alias }}.occurred_at < {{ built_through() }}
+    and {{ alias }}.load_id in (
+        select build_loads.load_id
+        from {{ source('ops', 'build_loads') }} as build_loads
+        inner join {{ source('ops', 'builds') }} as builds
+            on build_loads.build_id = builds.build_id
+        where builds.finished_at is not null or builds.build_id = {{ var('build_id') }}
+    )
+{%- endmacro %}
+
 {# What no finished build has taken in or made. A build that failed is repeated by the next. #}
 {% macro is_new(alias) -%}
     {{ alias }}.build_id > {{ var("last_build_id") }}

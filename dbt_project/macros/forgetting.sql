@@ -1,7 +1,8 @@
 {# Pre-hooks: they delete, in the model's own transaction, exactly the rows that it inserts again. #}
 
+{# Truncated: to delete all that a full refresh left would cost what is stored. #}
 {% macro forget_everything() -%}
-    {% if is_incremental() %}delete from {{ this }}{% endif %}
+    {% if is_incremental() %}truncate {{ this }}{% endif %}
 {%- endmacro %}
 
 {% macro forget_touched_refs() -%}

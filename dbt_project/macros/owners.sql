@@ -68,7 +68,7 @@
 {%- endmacro %}
 
 {# The sign-ins of the devices that somebody signed in on now: the new ones, and those that earlier builds
-   took in. Not by ref(): the events come after their devices. #}
+   took in, device by device. Not by ref(): the events come after their devices. #}
 {% macro sign_ins() -%}
     select distinct
         events.anonymous_id,
@@ -85,11 +85,17 @@
         known.anonymous_id,
         known.user_id,
         known.occurred_at
-    from {{ this.schema }}.int_events_admitted as known
-    where
-        known.user_id is not null
-        and known.anonymous_id in {{ signed_in_devices() }}
-        {%- endif %}
+    from {{ signed_in_devices() }} as devices
+    cross join lateral (
+        select
+            events.anonymous_id,
+            events.user_id,
+            events.occurred_at
+        from {{ this.schema }}.int_events_admitted as events
+        where events.anonymous_id = devices.anonymous_id and events.user_id is not null
+        offset 0  -- noqa: AM09
+    ) as known
+    {%- endif %}
 {%- endmacro %}
 
 {# All devices, if somebody was erased who may have shared one. #}
@@ -101,7 +107,7 @@
         where devices.user_id is not null and devices.anonymous_id is not null
         union
         {% endif -%}
-        select events.anonymous_id
+        select distinct events.anonymous_id
         from {{ ref('int_events_of_people') }} as events
         where
             events.anonymous_id is not null

@@ -5,8 +5,10 @@ import importlib.util
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
+from typing import ClassVar
 
 import psutil
 import psycopg
@@ -74,6 +76,7 @@ class Postgres(Server):
     title = "Postgres"
     preferred_port = 15432
     stop_signal = SIGINT  # the fast shutdown: cancel what runs, then a checkpoint
+    options: ClassVar[Mapping[str, str]] = OPTIONS
 
     @property
     def data(self) -> Path:
@@ -92,7 +95,7 @@ class Postgres(Server):
 
     def start(self, port: int) -> tuple[Process, Entry]:
         """Start the postmaster."""
-        options = [word for pair in OPTIONS.items() for word in ("-c", "=".join(pair))]
+        options = [word for pair in self.options.items() for word in ("-c", "=".join(pair))]
         command = [str(binary("postgres")), "-D", str(self.data), "-p", str(port), *options]
         process = start(command, log=self.log, account=self._account())
         return process, {

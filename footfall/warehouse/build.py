@@ -92,6 +92,8 @@ class _Plan:
     loads: int
     full_refresh: bool
     before: _State
+    is_snapshot_new: bool
+    new_events: int
     rebuilt_because: str | None = None
     segment_rules: Sequence[segments.Version] = ()
 
@@ -104,6 +106,8 @@ class _Plan:
             "last_build_id": self.before.last_build_id,
             "previously_built_through": before.isoformat() if before else "-infinity",
             "is_anybody_erased": self.before.is_anybody_erased,
+            "is_snapshot_new": self.is_snapshot_new,
+            "new_events": self.new_events,
             **settings_of_models(),
             "segment_rules": [version.as_variable() for version in self.segment_rules],
         }
@@ -231,14 +235,14 @@ def _plan(
     whole = full_refresh or before.built_through is None or reason is not None
     if whole:
         _refuse_to_lose_history(connection, reason)
+    _register(connection, [as_of])
     plan = replace(
-        _start(connection, as_of, built_through, len(loads), whole, before), rebuilt_because=reason
+        _start(connection, as_of, built_through, loads, whole, before), rebuilt_because=reason
     )
     connection.cursor().executemany(
         "insert into ops.build_loads (build_id, load_id) values (%s, %s)",
         [(plan.build_id, load_id) for load_id in loads],
     )
-    _register(connection, [as_of])
     return plan
 
 
@@ -286,7 +290,7 @@ def _plan_snapshots(
             f" run: footfall build --as-of {newest.isoformat()}"
         )
     _register(connection, as_ofs)
-    return _start(connection, newest, through, 0, False, before)
+    return _start(connection, newest, through, [], False, before)
 
 
 def _state(connection: Connection[TupleRow]) -> _State:
@@ -314,23 +318,27 @@ def _start(
     connection: Connection[TupleRow],
     as_of: datetime,
     built_through: datetime,
-    loads: int,
+    loads: Sequence[int],
     full_refresh: bool,
     before: _State,
 ) -> _Plan:
     row = connection.execute(
         "insert into ops.builds (as_of, built_through, full_refresh) values (%s, %s, %s)"
-        " returning build_id",
-        (as_of, built_through, full_refresh),
+        " returning build_id, exists (select from ops.snapshots where snapshots.build_id is null),"
+        " (select coalesce(sum(stored), 0)::bigint from raw.loads where load_id = any(%s))",
+        (as_of, built_through, full_refresh, list(loads)),
     ).fetchone()
     assert row is not None
+    build_id, is_snapshot_new, new_events = row
     return _Plan(
-        row[0],
-        as_of,
-        built_through,
-        loads,
-        full_refresh,
-        before,
+        build_id=build_id,
+        as_of=as_of,
+        built_through=built_through,
+        loads=len(loads),
+        full_refresh=full_refresh,
+        before=before,
+        is_snapshot_new=is_snapshot_new,
+        new_events=new_events,
         segment_rules=segments.versions(connection),
     )
 

@@ -5,27 +5,6 @@ with events as (
 
 ),
 
-builds as (
-
-    select * from {{ source('ops', 'builds') }}
-
-),
-
-build_loads as (
-
-    select * from {{ source('ops', 'build_loads') }}
-
-),
-
-cleared_loads as (
-
-    select build_loads.load_id
-    from build_loads
-    inner join builds on build_loads.build_id = builds.build_id
-    where builds.finished_at is not null or builds.build_id = {{ var('build_id') }}
-
-),
-
 -- one reading of the event in the native shape, not one per column: it is compressed
 typed as (
 
@@ -131,9 +110,7 @@ typed as (
                 session_id jsonb,
                 "$session_id" jsonb
             )
-    where
-        events.occurred_at < {{ built_through() }}
-        and events.load_id in (select cleared_loads.load_id from cleared_loads)
+    where {{ is_cleared('events') }}
 
 )
 

@@ -17,6 +17,9 @@ with recursive links as not materialized (
 refs as (
 
     select refs.ref from {{ ref('int_identity_refs') }} as refs
+    {% if is_incremental() %}
+    where refs.ref in {{ touched_refs() }}
+    {% endif %}
     union
     -- an id that only an alias names, and that is no user's
     select links.child_ref
@@ -28,6 +31,9 @@ refs as (
             from {{ ref('int_identity_refs') }} as user_refs
             where user_refs.ref = 'u:' || substr(links.child_ref, 3)
         )
+        {% if is_incremental() %}
+        and links.child_ref in {{ touched_refs() }}
+        {% endif %}
 
 ),
 
@@ -40,9 +46,6 @@ walk as (
         '-infinity'::timestamptz as known_after,
         false as is_closed
     from refs
-    {% if is_incremental() %}
-    where refs.ref in {{ touched_refs() }}
-    {% endif %}
     union all
     select
         walk.ref,

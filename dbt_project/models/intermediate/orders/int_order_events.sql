@@ -27,7 +27,8 @@ with new_events as (
 
 ),
 
-events as (
+-- what an increment brought is read from the loads once, not once per order
+events as {% if is_incremental() %}materialized {% endif %}(
 
     select * from {{ ref('stg_shop__events') }} as events
     {% if is_incremental() %}

@@ -1,5 +1,6 @@
 {{ config(
     pre_hook="{{ forget_everything() }}",
+    post_hook="analyze {{ this }}",
     indexes=[{'columns': ['as_of', 'customer_id'], 'unique': true}],
 ) }}
 
@@ -8,6 +9,12 @@
 with scope as (
 
     select * from {{ ref('int_snapshot_scope') }}
+
+),
+
+snapshots as (
+
+    select * from {{ source('ops', 'snapshots') }}
 
 ),
 
@@ -34,11 +41,12 @@ label_scope as (
     select
         customers.as_of,
         customers.customer_id
-    from customers
-    inner join touched
+    from snapshots
+    inner join touched on {{ days_after('snapshots.as_of', 30) }} > touched.changed_from
+    inner join customers
         on
-            customers.customer_id = touched.customer_id
-            and {{ days_after('customers.as_of', 30) }} > touched.changed_from
+            snapshots.as_of = customers.as_of
+            and touched.customer_id = customers.customer_id
     union
     select
         customers.as_of,

@@ -1,5 +1,6 @@
 {{ config(
     pre_hook="{{ forget_everything() }}",
+    post_hook="analyze {{ this }}",
     indexes=[
         {'columns': ['as_of', 'ref'], 'unique': true},
         {'columns': ['as_of', 'customer_id']},

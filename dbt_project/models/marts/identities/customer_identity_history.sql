@@ -1,6 +1,6 @@
 {{ config(
     pre_hook="{{ forget_touched_ids() }}",
-    indexes=[{'columns': ['customer_id']}, {'columns': ['external_id']}],
+    indexes=[{'columns': ['ref']}, {'columns': ['customer_id']}, {'columns': ['external_id']}],
 ) }}
 
 -- One row per id, turn of a user on it, and span in which the turn's customer was known: what occurred at t
