@@ -316,4 +316,5 @@ def _frame(
     columns = cursor.description or []
     frame = pd.DataFrame(cursor.fetchall(), columns=[column.name for column in columns])
     floats = [column.name for column in columns if column.type_code == FLOAT8]
-    return frame.astype(dict.fromkeys(floats, "float64"))  # a column of nulls only, too
+    # a column of nulls only, too; copied into one block, for columns that are added
+    return frame.astype(dict.fromkeys(floats, "float64")).copy()
