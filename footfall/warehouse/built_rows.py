@@ -12,6 +12,7 @@ BUILT_SCHEMAS = ("analytics", "intermediate")  # what dbt builds
 OWNERS = ("customer_id", "ref", "session_id", "message_id", "order_id", "user_id")
 
 ADMITTED = ("intermediate", "int_events_admitted")
+OF_BOTS = ("intermediate", "int_bot_events")
 
 # Also of months that were dropped. An event without a user's id is its device's, whosever the
 # tables say it is.
@@ -26,6 +27,8 @@ where
         select substr(ref, 3) from unnest(%(refs)s::text[]) as ref where ref like 'a:%%'
     )
 """
+
+_BOT_MESSAGES = "select message_id from intermediate.int_bot_events where ref = any(%(refs)s)"
 
 _ADMITTED_ORDERS = """
 select order_id
@@ -69,6 +72,8 @@ def delete_built(
         messages |= _texts(connection, _ADMITTED_MESSAGES, {"refs": sorted(refs)})
         orders |= _texts(connection, _ADMITTED_ORDERS, {"messages": sorted(messages)})
         connection.execute(_REOPEN, {"refs": sorted(refs), "messages": sorted(messages)})
+    if OF_BOTS in columns:
+        messages |= _texts(connection, _BOT_MESSAGES, {"refs": sorted(refs)})
     connection.execute(
         "delete from raw.message_keys where key in"
         " (select raw.message_key(id) from unnest(%s::text[]) as id)",

@@ -15,6 +15,10 @@ _BUILT = {
     "int_device_users": sql.SQL(
         "select anonymous_id, user_id, signed_in_at from intermediate.int_device_users"
     ),
+    "int_bot_events": sql.SQL(
+        "select anonymous_id, user_id, occurred_at from intermediate.int_bot_events"
+        " where user_id is not null and anonymous_id is not null"
+    ),
     "int_identity_links": sql.SQL(
         "select child_ref, parent_ref, linked_at from intermediate.int_identity_links"
     ),
@@ -28,6 +32,8 @@ sign_ins as (
     where user_id is not null and anonymous_id is not null
     union all
     ({int_device_users})
+    union all
+    ({int_bot_events})
 ),
 claims as (
     select 'a:' || anonymous_id as child, 'u:' || user_id as parent, occurred_at from sign_ins

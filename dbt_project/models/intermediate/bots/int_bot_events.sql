@@ -37,6 +37,8 @@ bot_events as (
         user_agents.bot_rule,
         events.event_name,
         coalesce('u:' || events.user_id, 'a:' || events.anonymous_id) as ref,
+        events.anonymous_id,
+        events.user_id,
         events.occurred_at,
         events.allows_profiling
     from events
