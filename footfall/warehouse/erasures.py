@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
-from footfall.warehouse.build import BUILDING, FENCE
+from footfall.warehouse.build_plan import BUILDING, FENCE
 
 CUSTOMER_ID_HEX = 20
 ERASED = "erased"  # the reason of a rejected record whose customer is gone

@@ -14,7 +14,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.rows import TupleRow
 
 from footfall.errors import NotReady
-from footfall.warehouse.build import BUILDING, FENCE
+from footfall.warehouse.build_plan import BUILDING, FENCE
 from footfall.warehouse.verdicts import pending_loads
 
 PATIENCE = "30s"  # of waiting for who reads or loads; loads that start meanwhile wait, too

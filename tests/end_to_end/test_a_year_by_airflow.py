@@ -244,6 +244,7 @@ def test_what_a_gate_stops_goes_nowhere(
     assert airflow.task_states(run) == {
         "gate_raw": "failed",
         "build": "upstream_failed",
+        "feed_segments": "upstream_failed",
         "gate_features": "upstream_failed",
     }
     assert not dags.made("build_warehouse")

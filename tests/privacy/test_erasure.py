@@ -11,7 +11,7 @@ from footfall.errors import NotFound, ServerUnavailable
 from footfall.privacy.audit_log import verify
 from footfall.privacy.erasure import erase, needles, rejects_about
 from footfall.storefront.record import record_key
-from footfall.warehouse.build import BUILDING
+from footfall.warehouse.build_plan import BUILDING
 from footfall.warehouse.erasures import RejectedRecord
 from tests.conftest import set_environment
 from tests.privacy import shop

@@ -11,7 +11,8 @@ import pytest
 from footfall.errors import BuildFailed, Fenced, GateStopped, NotReady
 from footfall.warehouse import build as building
 from footfall.warehouse.as_of import newest_as_of
-from footfall.warehouse.build import BUILDING, build, build_snapshots
+from footfall.warehouse.build import build, build_snapshots
+from footfall.warehouse.build_plan import BUILDING
 from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.dbt import run_dbt
 from tests.warehouse.random_shop import AS_OFS, arrivals

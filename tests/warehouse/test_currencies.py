@@ -78,6 +78,12 @@ def test_increments_equal_a_full_build_whatever_becomes_of_the_rates(rates, monk
         rates(*lines)
         store([arrival.envelope for arrival in events if arrival.load == number])
         build(as_of)
+    store(
+        [
+            order("x1", "x1", user="u1"),
+            refund("x2", "x1", 1, user="u1", currency="EUR", when=midnight(3, 3)),
+        ]
+    )
     rates("EUR,USD,2024-03-10,1.4", "GBP,USD,2024-05-02,1.25", "XXX,USD,2024-06-01,2")
     build(AS_OFS[-1])
     increments = marts()

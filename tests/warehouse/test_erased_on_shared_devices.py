@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from footfall.warehouse.build import build
+from footfall.warehouse.build import build, build_snapshots
 from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, arrivals
 from tests.warehouse.shop import at, erase, event, marts, midnight, order, rows, store
@@ -49,6 +49,18 @@ def test_the_others_signed_in_events_stay_and_their_tables_follow(erased, left):
     orders = [order_id for (order_id,) in rows("select order_id from analytics.fct_orders")]
     assert orders == (["o7"] if erased == "u:bob" else [])
     assert rows("select count(*) from ops.reopened_refs") == [(0,)]
+
+
+def test_a_build_of_snapshots_in_between_forgets_no_erasure():
+    store(a_tablet())
+    build(midnight(3, 9))
+    erase("u:bob")
+    build_snapshots([midnight(3, 6)])
+    build(midnight(3, 9))
+    increments = marts()
+    build(midnight(3, 9), full_refresh=True)
+    build_snapshots([midnight(3, 6)])
+    assert increments == marts()
 
 
 def test_an_erased_device_alone_is_its_last_users():
