@@ -25,6 +25,16 @@
     {{ alias }}.build_id > {{ var("last_build_id") }}
 {%- endmacro %}
 
+{# Of an event that this build takes in: whether the table lacks it. A build that did not finish may have put it
+   there. #}
+{% macro is_unknown(events) -%}
+    not exists (
+        select 1
+        from {{ this }} as known
+        where known.message_id = {{ events }}.message_id
+    )
+{%- endmacro %}
+
 {# All events again, if somebody was erased who may have shared an id with others. #}
 {% macro is_new_or_reopened(alias) -%}
     {% if is_incremental() and not var("is_anybody_erased") -%}

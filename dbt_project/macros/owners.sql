@@ -78,8 +78,7 @@
     where
         events.anonymous_id is not null
         and events.user_id is not null
-        {%- if is_incremental() %}
-        and {{ in_increment('events') }}
+    {%- if is_incremental() %}
     union
     select
         known.anonymous_id,
@@ -112,7 +111,6 @@
         where
             events.anonymous_id is not null
             and events.user_id is not null
-            and {{ in_increment('events') }}
     )
 {%- endmacro %}
 

@@ -4,7 +4,7 @@
     {%- set target = this.incorporate(type='view') -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% if existing is not none and (existing.is_table or should_full_refresh()) %}
+    {% if existing is not none and (existing.is_table or should_full_refresh() or var('keep_built')) %}
     {{ adapter.drop_relation(existing) }}
     {% endif %}
     {% call statement('main') -%}

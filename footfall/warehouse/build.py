@@ -168,6 +168,7 @@ def _finish(
             raise Fenced(f"build {build_id} was overtaken by a newer one; it stays unfinished")
         if report:
             connection.execute("delete from ops.reopened_refs")
+            connection.execute("truncate intermediate.int_events_taken_in")
             segments.evaluated(connection, build_id)
         connection.execute("delete from ops.snapshots where as_of > %s", (built_through,))
         connection.execute(

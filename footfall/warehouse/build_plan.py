@@ -59,6 +59,7 @@ class Plan:
         before: what earlier builds left.
         is_snapshot_new: a snapshot is registered that no build has finished.
         new_events: how many events the new loads stored.
+        keep_built: what is built is kept, though it may follow other rules.
         rebuilt_because: why everything is built anew, unasked.
         segment_rules: the versions to evaluate.
     """
@@ -71,6 +72,7 @@ class Plan:
     before: State
     is_snapshot_new: bool
     new_events: int
+    keep_built: bool = False
     rebuilt_because: str | None = None
     segment_rules: Sequence[segments.Version] = ()
 
@@ -86,6 +88,7 @@ class Plan:
             "is_anybody_erased": self.before.is_anybody_erased,
             "is_snapshot_new": self.is_snapshot_new,
             "new_events": self.new_events,
+            "keep_built": self.keep_built,
             **settings_of_models(),
             "segment_rules": [version.as_variable() for version in self.segment_rules],
         }
@@ -132,7 +135,9 @@ def plan_build(
         _refuse_to_lose_history(connection, reason)
     _register(connection, [as_of])
     plan = replace(
-        _start(connection, as_of, built_through, loads, whole, before), rebuilt_because=reason
+        _start(connection, as_of, built_through, loads, whole, before),
+        keep_built=keep_built,
+        rebuilt_because=reason,
     )
     connection.cursor().executemany(
         "insert into ops.build_loads (build_id, load_id) values (%s, %s)",

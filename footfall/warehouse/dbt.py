@@ -73,7 +73,7 @@ def read_project(caller: str = "build") -> Any:
         BuildFailed: dbt cannot read it.
     """
     with _environment(settings().postgres):
-        outcome = _invoke(["parse", *_options(caller)])
+        outcome = _invoke(["parse", "--no-write-json", *_options(caller)])
     if not outcome.success:
         raise failure(outcome, caller)
     return outcome.result

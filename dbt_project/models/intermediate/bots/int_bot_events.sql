@@ -9,16 +9,11 @@
 -- One row per event of a robot that the warehouse leaves out, and why.
 with events as (
 
-    select * from {{ ref('stg_shop__events') }} as events
+    select * from {{ ref('int_events_taken_in') }} as events
     where
         events.event_name not in {{ events_kept_of_bots() }}
         {% if is_incremental() %}
-        and {{ in_increment('events') }}
-        and not exists (
-            select 1
-            from {{ this }} as known
-            where known.message_id = events.message_id
-        )
+        and {{ is_unknown('events') }}
         {% endif %}
 
 ),

@@ -1,10 +1,10 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='standing_view') }}
 
--- One row per event that counts. What a robot looked at does not; orders, sign-ins and consent do, whatever the
+-- One row per event of this build that counts. What a robot looked at does not; orders, sign-ins and consent do, whatever the
 -- agent calls itself.
 with events as (
 
-    select * from {{ ref('stg_shop__events') }}
+    select * from {{ ref('int_events_taken_in') }}
 
 ),
 
@@ -38,8 +38,7 @@ events_of_people as (
         events.user_agent,
         coalesce({{ device_named('events.device_type') }}, user_agents.device_type) as device_type,
         events.query,
-        events.promotion_id,
-        events.load_id
+        events.promotion_id
     from events
     left join user_agents on events.user_agent = user_agents.user_agent
     where

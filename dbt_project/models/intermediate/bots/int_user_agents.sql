@@ -4,11 +4,10 @@
 -- it speaks of. So that expressions are matched once per agent, and not once per event.
 with events as (
 
-    select * from {{ ref('stg_shop__events') }} as events
+    select * from {{ ref('int_events_taken_in') }} as events
     where
         events.user_agent is not null
         {% if is_incremental() %}
-        and {{ in_increment('events') }}
         and not exists (
             select 1
             from {{ this }} as known

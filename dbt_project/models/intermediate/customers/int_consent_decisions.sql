@@ -14,11 +14,7 @@ with events as (
         events.allows_profiling is not null
         {% if is_incremental() %}
         and {{ is_new('events') }}
-        and not exists (
-            select 1
-            from {{ this }} as known
-            where known.message_id = events.message_id
-        )
+        and {{ is_unknown('events') }}
         {% endif %}
 
 ),
@@ -31,11 +27,7 @@ refusals as (
         not bot_events.allows_profiling
         {% if is_incremental() %}
         and {{ is_new('bot_events') }}
-        and not exists (
-            select 1
-            from {{ this }} as known
-            where known.message_id = bot_events.message_id
-        )
+        and {{ is_unknown('bot_events') }}
         {% endif %}
 
 ),

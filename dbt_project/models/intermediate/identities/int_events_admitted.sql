@@ -38,7 +38,7 @@ admitted as (
         events.product_id,
         events.category,
         events.product_value,
-        case when events.event_name = 'identify' then events.traits end as traits,
+        events.traits,
         events.page_url,
         events.referrer,
         events.utm_source,
@@ -51,14 +51,7 @@ admitted as (
     from events
     {{ last_sign_in('events', ref('int_device_users')) }}
     {% if is_incremental() %}
-    where
-        {{ in_increment('events') }}
-        -- what a build took in that did not finish
-        and not exists (
-            select 1
-            from {{ this }} as known
-            where known.message_id = events.message_id
-        )
+    where {{ is_unknown('events') }}
     {% endif %}
 
 )

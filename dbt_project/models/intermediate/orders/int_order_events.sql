@@ -18,22 +18,14 @@ with new_events as (
         events.order_id is not null
         {% if is_incremental() %}
         and {{ is_new('events') }}
-        and not exists (
-            select 1
-            from {{ this }} as known
-            where known.message_id = events.message_id
-        )
+        and {{ is_unknown('events') }}
         {% endif %}
 
 ),
 
--- what an increment brought is read from the loads once, not once per order
-events as {% if is_incremental() %}materialized {% endif %}(
+events as (
 
-    select * from {{ ref('stg_shop__events') }} as events
-    {% if is_incremental() %}
-    where {{ in_increment('events') }}
-    {% endif %}
+    select * from {{ ref('int_events_taken_in') }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='standing_view') }}
 
 -- One row per rule, UTC day and kind of event: how many events of robots were left out.
 with events as (

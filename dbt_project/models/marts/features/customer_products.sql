@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='standing_view') }}
 
 -- One row per customer of the newest snapshot who could be profiled then and has ordered: what to offer
 -- to buy again.
