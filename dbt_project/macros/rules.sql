@@ -1,15 +1,19 @@
 {# What a data test looks at, by its `where`: in an increment only what the build made anew, for the rest has
    passed before; in a full refresh, and by `dbt test`, everything. Not by ref(): what is tested was built from it. #}
 {% macro get_where_subquery(relation) -%}
-    {% set made_anew = {
-        'touched customers': 'customer_id in (
+    {% set touched_customers = 'customer_id = any(array(
             select touched.customer_id from intermediate.int_touched_refs as touched
             where touched.build_id = ' ~ var('build_id') ~ '
-        )',
-        'touched orders': 'order_id in (
+        ))' %}
+    {% set made_anew = {
+        'touched customers': touched_customers,
+        'touched customers and new snapshots': touched_customers ~ ' or as_of = any(array(
+            select snapshots.as_of from ops.snapshots where snapshots.build_id is null
+        ))',
+        'touched orders': 'order_id = any(array(
             select touched.order_id from intermediate.int_touched_orders as touched
             where touched.build_id > ' ~ var('last_build_id') ~ '
-        )',
+        ))',
         'new rows': 'build_id > ' ~ var('last_build_id'),
     } %}
     {% set where = config.get('where') %}

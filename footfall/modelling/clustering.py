@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from footfall.errors import BadArgument, NotReady
 from footfall.warehouse import clusters as store
+from footfall.warehouse.as_of import newest_snapshot
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.scores import lock_score_sets
 
@@ -82,7 +83,7 @@ def cluster(
         raise BadArgument(f"--clusters is {clusters}; give 2 to {MOST_CLUSTERS}")
     with transaction() as connection:
         lock_score_sets(connection)
-        at = as_of or store.newest_rfm_as_of(connection)
+        at = as_of or newest_snapshot(connection)
         customers = store.read_rfm(connection, at)
         if customers.empty:
             raise NotReady(

@@ -1,4 +1,4 @@
-"""The instant that the warehouse reaches when nobody names one."""
+"""The instants that are meant when nobody names one."""
 
 from datetime import datetime
 
@@ -22,3 +22,18 @@ def newest_as_of(connection: Connection[TupleRow]) -> datetime:
         raise NotReady("raw.events holds no event; store some with: footfall ingest")
     instant: datetime = row[0]
     return instant
+
+
+def newest_snapshot(connection: Connection[TupleRow]) -> datetime:
+    """Return the newest snapshot that is built.
+
+    Raises:
+        NotReady: none is.
+    """
+    row = connection.execute(
+        "select max(as_of) from ops.snapshots where build_id is not null"
+    ).fetchone()
+    if row is None or row[0] is None:
+        raise NotReady("nothing is built yet; run: footfall build")
+    newest: datetime = row[0]
+    return newest

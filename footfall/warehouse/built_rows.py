@@ -1,10 +1,11 @@
 """Delete somebody's rows from every table that dbt built, by how the tables' columns are called."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import LiteralString
+from collections.abc import Collection, Mapping
 
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
+
+from footfall.warehouse.connection import texts
 
 BUILT_SCHEMAS = ("analytics", "intermediate")  # what dbt builds
 
@@ -69,11 +70,11 @@ def delete_built(
     messages = _messages(connection, refs)
     orders = _owned(connection, columns, "fct_orders", "order_id", customer_ids)
     if ADMITTED in columns:
-        messages |= _texts(connection, _ADMITTED_MESSAGES, {"refs": sorted(refs)})
-        orders |= _texts(connection, _ADMITTED_ORDERS, {"messages": sorted(messages)})
+        messages |= texts(connection, _ADMITTED_MESSAGES, {"refs": sorted(refs)})
+        orders |= texts(connection, _ADMITTED_ORDERS, {"messages": sorted(messages)})
         connection.execute(_REOPEN, {"refs": sorted(refs), "messages": sorted(messages)})
     if OF_BOTS in columns:
-        messages |= _texts(connection, _BOT_MESSAGES, {"refs": sorted(refs)})
+        messages |= texts(connection, _BOT_MESSAGES, {"refs": sorted(refs)})
     connection.execute(
         "delete from raw.message_keys where key in"
         " (select raw.message_key(id) from unnest(%s::text[]) as id)",
@@ -175,7 +176,7 @@ def _leave_lists(
 
 
 def _messages(connection: Connection[TupleRow], refs: Collection[str]) -> set[str]:
-    return _texts(
+    return texts(
         connection,
         "select message_id from raw.events where customer_ref = any(%s)",
         (sorted(refs),),
@@ -194,12 +195,4 @@ def _owned(
     statement = sql.SQL("select {} from {} where customer_id = any(%s)").format(
         sql.Identifier(column), sql.Identifier("analytics", table)
     )
-    return _texts(connection, statement, (sorted(customer_ids),))
-
-
-def _texts(
-    connection: Connection[TupleRow],
-    query: LiteralString | sql.Composed,
-    values: Sequence[object] | Mapping[str, object] | None = None,
-) -> set[str]:
-    return {str(text) for (text,) in connection.execute(query, values)}
+    return texts(connection, statement, (sorted(customer_ids),))

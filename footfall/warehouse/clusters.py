@@ -8,25 +8,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from footfall.errors import NotReady
-
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def newest_rfm_as_of(connection: Connection[TupleRow]) -> datetime:
-    """Return the newest snapshot that is built.
-
-    Raises:
-        NotReady: none is.
-    """
-    row = connection.execute(
-        "select max(as_of) from ops.snapshots where build_id is not null"
-    ).fetchone()
-    if row is None or row[0] is None:
-        raise NotReady("nothing is built yet; run: footfall build")
-    newest: datetime = row[0]
-    return newest
 
 
 def read_rfm(connection: Connection[TupleRow], as_of: datetime) -> "pd.DataFrame":

@@ -1,10 +1,11 @@
 """Connections to the database ``footfall``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import LiteralString
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from footfall.errors import ServerUnavailable
@@ -42,3 +43,12 @@ def transaction(dsn: str | None = None) -> Iterator[Connection[TupleRow]]:
     """Yield a connection in one transaction: commit at the end, roll back on any error."""
     with connect(dsn) as connection:
         yield connection
+
+
+def texts(
+    connection: Connection[TupleRow],
+    query: LiteralString | sql.Composed,
+    values: Sequence[object] | Mapping[str, object] | None = None,
+) -> set[str]:
+    """Return the only column of what a query finds, each text once."""
+    return {str(text) for (text,) in connection.execute(query, values)}

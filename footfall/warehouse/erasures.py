@@ -5,16 +5,16 @@ are replayed, and for the next build to see that somebody is gone. The id itself
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
 
-from psycopg import Connection, sql
+from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
 from footfall.warehouse.build_plan import BUILDING, FENCE
+from footfall.warehouse.connection import texts
 
 CUSTOMER_ID_HEX = 20
 ERASED = "erased"  # the reason of a rejected record whose customer is gone
@@ -93,7 +93,7 @@ def customer_id(ref_sha256: str) -> str:
 
 def refs_of(connection: Connection[TupleRow], customer_id: str) -> set[str]:
     """Return the refs that the newest build gave to a customer."""
-    return _texts(
+    return texts(
         connection,
         "select ref from analytics.customer_identities where customer_id = %s",
         (customer_id,),
@@ -103,7 +103,7 @@ def refs_of(connection: Connection[TupleRow], customer_id: str) -> set[str]:
 def refs_named(connection: Connection[TupleRow], external_id: str) -> set[str]:
     """Return the refs of a user id, or else of an anonymous id, that events carry, built or not."""
     for ref in (f"u:{external_id}", f"a:{external_id}"):
-        found = _texts(
+        found = texts(
             connection,
             "select customer_ref from raw.events where customer_ref = %s limit 1",
             (ref,),
@@ -207,7 +207,7 @@ def wait_for_writers(connection: Connection[TupleRow]) -> None:
 def unfinished(connection: Connection[TupleRow]) -> list[str]:
     """Return the tombstones of customers whom Redis may still know."""
     return sorted(
-        _texts(connection, "select ref_sha256 from privacy.erasures where redis_erased_at is null")
+        texts(connection, "select ref_sha256 from privacy.erasures where redis_erased_at is null")
     )
 
 
@@ -230,11 +230,3 @@ def redis_is_done(
         "update privacy.erasures set redis_erased_at = %s where ref_sha256 = any(%s)",
         (now, sorted(hashes)),
     )
-
-
-def _texts(
-    connection: Connection[TupleRow],
-    query: LiteralString | sql.Composed,
-    values: Sequence[object] | Mapping[str, object] | None = None,
-) -> set[str]:
-    return {str(text) for (text,) in connection.execute(query, values)}

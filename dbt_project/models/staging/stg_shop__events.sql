@@ -30,11 +30,13 @@ typed as (
         {{ amount('properties.total') }} as total,
         {{ amount('properties.discount') }} as discount,
         case
+            when events.event_name not in {{ order_events() }} then null
             when jsonb_typeof(properties.products) = 'array' then properties.products
             when properties.product_id is not null then jsonb_build_array(body.properties)
             else '[]'::jsonb
         end as products,
-        coalesce(body.traits, '{}'::jsonb) as traits,
+        case when events.event_name = 'identify' then coalesce(body.traits, '{}'::jsonb) end
+            as traits,
         coalesce(
             {{ id_text('properties.product_id') }},
             {{ id_text("properties.products -> 0 -> 'product_id'") }}

@@ -12,42 +12,6 @@ with events as (
     where {{ in_increment('events') }}
     {% endif %}
 
-),
-
-taken_in as (
-
-    select
-        events.message_id,
-        events.event_name,
-        events.ref,
-        events.anonymous_id,
-        events.user_id,
-        events.previous_id,
-        events.shop_session_id,
-        events.occurred_at,
-        events.allows_profiling,
-        events.order_id,
-        events.currency,
-        events.coupon,
-        events.revenue,
-        events.total,
-        events.discount,
-        case when events.event_name in {{ order_events() }} then events.products end as products,
-        case when events.event_name = 'identify' then events.traits end as traits,
-        events.product_id,
-        events.category,
-        events.product_value,
-        events.page_url,
-        events.referrer,
-        events.utm_source,
-        events.utm_medium,
-        events.utm_campaign,
-        events.user_agent,
-        events.device_type,
-        events.query,
-        events.promotion_id
-    from events
-
 )
 
-select * from taken_in
+select * from events  -- noqa: AM04

@@ -1,5 +1,6 @@
 {{ config(
     pre_hook="{{ forget_everything() }}",
+    post_hook="analyze {{ this }}",
     indexes=[{'columns': ['ref', 'stretch_from']}],
 ) }}
 
