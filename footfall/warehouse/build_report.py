@@ -306,11 +306,11 @@ old as materialized (
   select * from before where (session_id, fingerprint) not in (
     select session_id, fingerprint from kept)
 ),
-owners as (
+owners as materialized (
   select row_id as ref, customer_id
   from intermediate.int_rows_before where kind = 'owner'
 ),
-events as (
+events as materialized (
   select
     ref, occurred_at,
     case when build_id > %(last_build_id)s then displaced_refs ->> 0 else ref end as former_ref
@@ -319,6 +319,10 @@ events as (
     ref in (select ref from touched)
     and (build_id <= %(last_build_id)s or displaced_refs <> '[]')
 ),
+spans as materialized (
+  select ref, customer_id from intermediate.int_identity_spans
+  where known_until = 'infinity' and ref in (select ref from touched)
+),
 pairs as materialized (
   select distinct old.session_id as old_id, new.session_id as new_id
   from events
@@ -326,8 +330,7 @@ pairs as materialized (
   join old
     on old.customer_id = owners.customer_id
     and events.occurred_at between old.started_at and old.ended_at
-  join intermediate.int_identity_spans as spans
-    on spans.ref = events.ref and spans.known_until = 'infinity'
+  join spans on spans.ref = events.ref
   join new
     on new.customer_id = spans.customer_id
     and events.occurred_at between new.started_at and new.ended_at

@@ -15,7 +15,14 @@ with identities as (
 
 ),
 
-windows as (
+orders as (
+
+    select * from {{ ref('int_customer_orders_as_of') }}
+
+),
+
+-- what one id of a customer may know: few rows, looked up once and not once per visit
+windows as materialized (
 
     select
         identities.as_of,
@@ -26,20 +33,17 @@ windows as (
         {{ days_before('identities.as_of', days) }} as since_{{ days }}d
         {%- if not loop.last %},
         {% endif %}
-        {% endfor %}
+        {% endfor %},
+        orders.last_ordered_at
     from identities
+    left join orders
+        on identities.as_of = orders.as_of and identities.customer_id = orders.customer_id
 
 ),
 
 visits as (
 
     select * from {{ ref('int_visits_in_scope') }}
-
-),
-
-orders as (
-
-    select * from {{ ref('int_customer_orders_as_of') }}
 
 ),
 
@@ -54,7 +58,7 @@ known as (
         visits.stretch_from >= windows.since_30d as is_in_30d,
         extract(isodow from visits.visited_on) >= 6 as is_on_weekend,
         visits.stretch_from >= windows.since_30d
-        and coalesce(visits.carted_at > orders.last_ordered_at, true) as is_since_last_order,
+        and coalesce(visits.carted_at > windows.last_ordered_at, true) as is_since_last_order,
         -- one bit per UTC day
         case
             when visits.browse_count > 0
@@ -66,8 +70,6 @@ known as (
             windows.ref = visits.ref
             and windows.as_of > visits.stretch_from
             and windows.since_90d <= visits.stretch_from
-    left join orders
-        on windows.as_of = orders.as_of and windows.customer_id = orders.customer_id
 
 ),
 
