@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup lock up down status reset check features test fuzz demo bench docs
+.PHONY: setup lock up down status reset check features test test-crash test-arrivals fuzz demo bench docs
 
 setup: .venv/.complete
 
@@ -53,6 +53,9 @@ fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
 test-crash: setup  ## the crash and model tests at size; CRASH_SEED chooses other moments
 	CRASH_RECORDS=200000 CRASH_KILLS=50 CRASH_EXAMPLES=100 CRASH_STEPS=40 \
 	    $(BIN)/pytest --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py $(ARGS)
+
+test-arrivals: setup  ## thirty random histories, their increments against full builds; another thirty each time
+	ARRIVAL_EXAMPLES=30 $(BIN)/pytest --timeout 3600 tests/warehouse/test_incremental_is_full.py $(ARGS)
 
 demo: setup
 	$(BIN)/python -m footfall.demo

@@ -1,5 +1,6 @@
 """Law 2: whatever the order and lateness of arrival, the increments equal one full build."""
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,13 @@ from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
 from tests.warehouse.shop import erase, marts, rows, start_over, store
 
-# A build takes seconds: few examples of many events, and no shrinking.
+# A build takes seconds: few examples of many events, and no shrinking. `make test-arrivals` tries others.
+EXAMPLES = int(os.environ.get("ARRIVAL_EXAMPLES", "2"))
 RANDOM = settings(
-    max_examples=2,
+    max_examples=EXAMPLES,
     deadline=None,
-    derandomize=True,
+    derandomize="ARRIVAL_EXAMPLES" not in os.environ,
+    print_blob=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
