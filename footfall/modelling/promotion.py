@@ -1,7 +1,7 @@
 """Make a challenger the champion, if it is better on rows that neither has learnt from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ from ml.errors import MlError
 from ml.labels import LABELS
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from ml.evaluate import Metrics
     from ml.promote import Decision
 
 
@@ -35,6 +36,7 @@ class Promotion:
         champion: the champion of the name after this.
         metrics: of the challenger on its holdout; empty when there was nothing to compare.
         champion_metrics: of the champion before, on the same rows.
+        gain: by how much the log loss is lower, and by how much at least; empty likewise.
     """
 
     model_id: str
@@ -44,6 +46,7 @@ class Promotion:
     champion: str | None
     metrics: Mapping[str, float]
     champion_metrics: Mapping[str, float]
+    gain: Mapping[str, float] = field(default_factory=dict)
 
 
 def promote(model_id: str, *, now: datetime, actor: str) -> Promotion:
@@ -87,7 +90,8 @@ def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
                 f"the champion {champion.model_id} has learnt from labels until "
                 f"{fitted_until(champion).date()}, so {holdout.date()} cannot judge it",
             )
-        decision, metrics, champion_metrics = _compare(connection, challenger, champion)
+        compared = _compare(connection, challenger, champion)
+        decision = compared.decision
         if decision.promoted:
             models.crown(connection, challenger, now=now)
             audit.append(
@@ -99,6 +103,7 @@ def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
                     "sha256": challenger.sha256,
                     "reason": decision.reason,
                     "instead_of": champion.model_id if champion else None,
+                    **({"gain": dict(compared.gain)} if compared.gain else {}),
                 },
                 now=now,
             )
@@ -109,8 +114,9 @@ def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
         promoted=decision.promoted,
         reason=decision.reason,
         champion=model_id if decision.promoted else keeps,
-        metrics=metrics,
-        champion_metrics=champion_metrics,
+        metrics=compared.metrics,
+        champion_metrics=compared.champion_metrics,
+        gain=compared.gain,
     )
 
 
@@ -118,36 +124,54 @@ def _unchanged(challenger: models.ModelRow, champion: models.ModelRow, reason: s
     return Promotion(challenger.model_id, challenger.name, False, reason, champion.model_id, {}, {})
 
 
+@dataclass(frozen=True)
+class _Compared:
+    decision: "Decision"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    champion_metrics: Mapping[str, float] = field(default_factory=dict)
+    gain: Mapping[str, float] = field(default_factory=dict)
+
+
 def _compare(
     connection: Connection[TupleRow],
     challenger: models.ModelRow,
     champion: models.ModelRow | None,
-) -> tuple["Decision", dict[str, float], dict[str, float]]:
+) -> _Compared:
     """Judge both on the challenger's holdout, read once, as the warehouse has it today."""
-    from ml.promote import Decision, decide
+    from ml.evaluate import evaluate
+    from ml.promote import Decision, decide, gain
 
     if champion is None:
-        return Decision(True, "the first champion of its name"), {}, {}
+        return _Compared(Decision(True, "the first champion of its name"))
     holdout = holdout_as_of(challenger)
     names = sorted({*challenger.features, *champion.features})
     there = features.feature_columns(connection)
     if gone := [name for name in champion.features if name not in there]:
-        return Decision(True, f"the champion needs {gone[0]}, which is no feature any more"), {}, {}
+        return _Compared(
+            Decision(True, f"the champion needs {gone[0]}, which is no feature any more")
+        )
     label = LABELS[challenger.name]
     frame = features.read_labelled(connection, label, [holdout], names)
+    labels = frame["label"].to_numpy(dtype="float64")
+    ours = _probabilities(connection, challenger, frame)
+    theirs = _probabilities(connection, champion, frame)
     try:
-        ours = _evaluate(connection, challenger, frame)
-        theirs = _evaluate(connection, champion, frame)
+        metrics, champion_metrics = evaluate(labels, ours), evaluate(labels, theirs)
     except MlError as error:
         raise NotReady(f"the holdout of {holdout.date()} cannot judge: {error}") from None
-    return decide(ours, theirs), ours.as_dict(), theirs.as_dict()
+    gained = gain(labels, ours, theirs)
+    return _Compared(
+        decide(metrics, champion_metrics, gained),
+        metrics.as_dict(),
+        champion_metrics.as_dict(),
+        gained.as_dict(),
+    )
 
 
-def _evaluate(
+def _probabilities(
     connection: Connection[TupleRow], model: models.ModelRow, frame: "pd.DataFrame"
-) -> "Metrics":
+) -> "NDArray[np.float64]":
     from ml.calibrate import Calibration
-    from ml.evaluate import evaluate
     from ml.explain import margins
     from ml.features import matrix
     from ml.train import from_bytes
@@ -155,5 +179,4 @@ def _evaluate(
     names = tuple(model.features)
     booster = from_bytes(models.artefact(connection, model.model_id))
     found = margins(booster, matrix(frame, names), names)
-    probabilities = Calibration(**model.calibration).probabilities(found)
-    return evaluate(frame["label"].to_numpy(dtype="float64"), probabilities)
+    return Calibration(**model.calibration).probabilities(found)

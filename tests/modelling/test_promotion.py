@@ -45,6 +45,7 @@ def test_the_better_challenger_retires_the_champion(noisy):
     assert done.promoted
     assert done.metrics["log_loss"] < done.champion_metrics["log_loss"]
     assert done.metrics["rows"] == done.champion_metrics["rows"]
+    assert 0.0 < done.gain["at_least"] < done.gain["mean"]
     assert _states() == {champion: "retired", challenger: "champion"}
 
 
