@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ml import plots
 from ml.calibrate import Calibration
+from ml.checks import Check
 from ml.drift import Drift
 from ml.errors import TooFewRows
-from ml.evaluate import LEAK_AUC, Metrics, equal_count_bins, evaluate
+from ml.evaluate import Metrics, equal_count_bins, evaluate
 from ml.features import BY_NAME
 from ml.labels import Label
 from ml.split import Split
@@ -46,6 +47,7 @@ class Evidence:
         baselines: float[n] by name, on the holdout.
         shap_values: float[n, k], log-odds, on the holdout.
         drift: features of the holdout against those it was fitted on.
+        checks: what has to hold before it may be promoted.
     """
 
     model_id: str
@@ -62,6 +64,7 @@ class Evidence:
     baselines: Mapping[str, NDArray[np.float64]]
     shap_values: NDArray[np.float64]
     drift: Sequence[Drift]
+    checks: Sequence[Check]
 
 
 @dataclass(frozen=True)
@@ -100,28 +103,23 @@ def audit_report(evidence: Evidence) -> str:
         label=evidence.label,
         metrics=metrics,
         model=metrics["model"],
-        findings=findings(metrics),
+        findings=findings(metrics, evidence.checks),
         slices=slices(evidence.holdout, evidence.probabilities),
         features=_ranked(evidence),
         pictures=_pictures(evidence, named),
     )
 
 
-def findings(metrics: Mapping[str, Metrics]) -> list[str]:
+def findings(metrics: Mapping[str, Metrics], checks: Sequence[Check]) -> list[str]:
     """Return what a reader should worry about, in sentences; empty = nothing."""
     model = metrics["model"]
-    found = []
-    if model.auc > LEAK_AUC:
-        found.append(
-            f"AUC {model.auc:.3f} is higher than customers are predictable: "
-            "look for a feature that knows the answer."
-        )
-    for name, baseline in metrics.items():
-        if name != "model" and model.log_loss >= baseline.log_loss:
-            found.append(f"The log loss is not better than that of the baseline “{name}”.")
-    if max(model.ece_equal_count, model.ece_equal_width) > 0.05:
-        found.append("The probabilities are off by more than 0.05 on average.")
-    return found
+    failed = [check.detail for check in checks if not check.passed]
+    beaten = [
+        f"the log loss is not better than that of the baseline “{name}”"
+        for name, baseline in metrics.items()
+        if name != "model" and model.log_loss >= baseline.log_loss
+    ]
+    return [f"{told[:1].upper()}{told[1:]}." for told in (*failed, *beaten)]
 
 
 def _ranked(evidence: Evidence) -> list[tuple[str, str, float]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ml.baselines import base_rate, logistic_rfm
 from ml.calibrate import Calibration, calibrate
+from ml.checks import Candidate, Check, run_checks
 from ml.drift import Drift, drift
 from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions, margins
@@ -39,6 +40,7 @@ class Learnt:
         baseline_probabilities: float[n] by name, on the holdout.
         shap_values: float[n, k], on the holdout.
         drift: the holdout's features against the fitted ones.
+        checks: what has to hold before it may be promoted.
     """
 
     artefact: bytes
@@ -54,6 +56,7 @@ class Learnt:
     baseline_probabilities: dict[str, NDArray[np.float64]]
     shap_values: NDArray[np.float64]
     drift: list[Drift]
+    checks: list[Check]
 
 
 def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Params) -> Learnt:
@@ -75,8 +78,10 @@ def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Par
     calibration = calibrate(margins(searched, validation.values, names), validation.labels)
     fitted, holdout = sample(frame, split.fitted, names), sample(frame, [split.holdout], names)
     artefact = to_bytes(fit(fitted, params, rounds=rounds))
-    parts = contributions(from_bytes(artefact), holdout.values, names)
+    booster = from_bytes(artefact)
+    parts = contributions(booster, holdout.values, names)
     probabilities = calibration.probabilities(parts.margins)
+    metrics = evaluate(holdout.labels, probabilities)
     baselines = {
         LOGISTIC: logistic_rfm(fitted, holdout.values),
         BASE_RATE: base_rate(fitted, len(holdout.labels)),
@@ -86,7 +91,7 @@ def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Par
         sha256=sha256(artefact),
         rounds=rounds,
         calibration=calibration,
-        metrics=evaluate(holdout.labels, probabilities),
+        metrics=metrics,
         baselines={name: evaluate(holdout.labels, own) for name, own in baselines.items()},
         fitted_rows=len(fitted.labels),
         frame_sha256=frame_sha256(frame, names),
@@ -97,6 +102,19 @@ def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Par
         drift=drift(
             pd.DataFrame(fitted.values, columns=list(names)),
             pd.DataFrame(holdout.values, columns=list(names)),
+        ),
+        checks=run_checks(
+            Candidate(
+                booster=booster,
+                searched=searched,
+                params=params,
+                rounds=rounds,
+                fitted=fitted,
+                weeks=[(week, sample(frame, [week], names)) for week in split.validation],
+                holdout=holdout,
+                probabilities=probabilities,
+                metrics=metrics,
+            )
         ),
     )
 

@@ -54,7 +54,8 @@ def promote(model_id: str, *, now: datetime, actor: str) -> Promotion:
 
     Raises:
         NotFound: no model has this id.
-        NotBetter: the champion is better, or cannot be compared with it; says why.
+        NotBetter: it failed a check, or the champion is better or cannot be compared with it; says
+            why.
         NotReady: the holdout cannot be read.
     """
     done = promote_if_better(model_id, now=now, actor=actor)
@@ -83,6 +84,8 @@ def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
         )
         if champion is not None and champion.model_id == model_id:
             return _unchanged(challenger, champion, "is the champion already")
+        if reason := _why_unfit(challenger):
+            return _unchanged(challenger, champion, reason)
         if champion is not None and fitted_until(champion) > holdout:
             return _unchanged(
                 challenger,
@@ -120,8 +123,20 @@ def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
     )
 
 
-def _unchanged(challenger: models.ModelRow, champion: models.ModelRow, reason: str) -> Promotion:
-    return Promotion(challenger.model_id, challenger.name, False, reason, champion.model_id, {}, {})
+def _why_unfit(challenger: models.ModelRow) -> str | None:
+    """Say which of its checks a model failed when it was trained; None if it may be promoted."""
+    checks = challenger.metrics.get("checks")
+    if not checks:
+        return "it was trained before models were checked"
+    failed = [check["detail"] for check in checks if not check["passed"]]
+    return "; ".join(failed) or None
+
+
+def _unchanged(
+    challenger: models.ModelRow, champion: models.ModelRow | None, reason: str
+) -> Promotion:
+    keeps = champion.model_id if champion else None
+    return Promotion(challenger.model_id, challenger.name, False, reason, keeps, {}, {})
 
 
 @dataclass(frozen=True)

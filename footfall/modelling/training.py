@@ -1,7 +1,7 @@
 """Train a challenger: weekly snapshots from the warehouse, a model and its audit report into it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,7 +27,10 @@ STEPS = 4  # snapshots, rows, model, report
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What was trained and how good it is on its holdout."""
+    """What was trained and how good it is on its holdout.
+
+    ``refused`` says why it cannot be promoted, a sentence per check that failed.
+    """
 
     model_id: str
     name: str
@@ -39,6 +42,7 @@ class TrainedModel:
     holdout: datetime
     metrics: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
+    refused: Sequence[str]
     seconds: float
 
     def line(self) -> str:
@@ -50,6 +54,7 @@ class TrainedModel:
             f"{own['base_rate_log_loss']:.4f}), calibration error {own['ece_equal_count']:.3f} on "
             f"{own['rows']:,} customers of {self.holdout.date()}, fitted on {self.fitted_rows:,} "
             f"rows, in {self.seconds:.1f} s"
+            + (f"; cannot be promoted: {'; '.join(self.refused)}" if self.refused else "")
         )
 
 
@@ -106,6 +111,7 @@ def train(
         holdout=split.holdout,
         metrics=learnt.metrics.as_dict(),
         baselines={key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
+        refused=[check.detail for check in learnt.checks if not check.passed],
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -161,6 +167,7 @@ def _learn(
         metrics={
             **learnt.metrics.as_dict(),
             "baselines": {key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
+            "checks": [check.as_dict() for check in learnt.checks],
         },
         features=MODEL_FEATURES,
         state="challenger",
@@ -207,5 +214,6 @@ def _report(model_id: str, label: Label, as_of: datetime, split: Split, learnt: 
             baselines=learnt.baseline_probabilities,
             shap_values=learnt.shap_values,
             drift=learnt.drift,
+            checks=learnt.checks,
         )
     )

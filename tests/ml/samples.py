@@ -32,7 +32,7 @@ def snapshots(
         frame["days_since_last_order"] = recency
         frame["mean_gap_days"] = np.where(orders > 1, 90.0 / orders, np.nan)
         frame["recency_to_mean_gap"] = recency / frame["mean_gap_days"]
-        leaves = 1.0 / (1.0 + np.exp(0.35 * orders - 0.04 * recency - 0.5))
+        leaves = 1.0 / (1.0 + np.exp(0.25 * orders - 0.03 * recency - 0.5))
         frame["label"] = (chance.random(customers) < leaves).astype(float)
         frame.insert(0, "as_of", pd.Timestamp(as_of))
         frame.insert(0, "customer_id", [f"c{number:020x}" for number in range(customers)])

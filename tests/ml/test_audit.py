@@ -7,9 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from ml.audit import Evidence, audit_report, findings, slices
 from ml.catalogue import MODEL_FEATURES
+from ml.checks import Check
 from ml.evaluate import evaluate
 from ml.labels import CHURN
 from ml.learn import learn
@@ -51,6 +53,7 @@ def evidence():
         baselines=learnt.baseline_probabilities,
         shap_values=learnt.shap_values,
         drift=learnt.drift,
+        checks=learnt.checks,
     )
 
 
@@ -99,13 +102,17 @@ def test_it_names_the_artefact_the_rows_and_every_snapshot_range(evidence, page)
     assert str(SPLIT.train[0].date()) in page
 
 
-def test_a_model_that_knows_too_much_or_too_little_is_flagged(evidence):
+def test_what_a_reader_should_worry_about_comes_first(evidence, page):
     labels = evidence.holdout.labels
-    leak = evaluate(labels, np.clip(labels, 0.05, 0.95))
     ignorant = evaluate(labels, np.full(len(labels), 0.9))
     base = evaluate(labels, np.full(len(labels), labels.mean()))
-    assert any("knows the answer" in told for told in findings({"model": leak}))
-    assert len(findings({"model": ignorant, "base rate": base})) == 2
+    failed = Check("not_too_good", False, 0.99, 0.93, "the AUC is 0.990")
+    assert findings({"model": base}, evidence.checks) == []
+    assert findings({"model": ignorant, "base rate": base}, [failed]) == [
+        "The AUC is 0.990.",
+        "The log loss is not better than that of the baseline “base rate”.",
+    ]
+    assert all(str(escape(check.detail)) in page for check in evidence.checks)
 
 
 def test_a_slice_too_small_to_judge_says_so(evidence):

@@ -1,6 +1,7 @@
 """Builders: a shop whose snapshots are written straight into the tables that dbt would build."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -110,6 +111,7 @@ class Shop:
         state: models.State = "challenger",
         holdout: datetime = SPLIT.holdout,
         fitted_until: datetime = SPLIT.holdout,
+        checks: Sequence[tuple[str, bool]] = (("not_too_good", True),),
     ) -> str:
         """Store a small model, honest or fitted on coin flips; return its id."""
         data = artefact(name, honest=honest)
@@ -120,7 +122,10 @@ class Shop:
             as_of=holdout + LABELS[name].horizon,
             sha256=sha256(data),
             params={"holdout": holdout.isoformat(), "fitted_until": fitted_until.isoformat()},
-            metrics={"auc": 0.8, "average_precision": 0.4, "log_loss": 0.3, "baselines": {}},
+            metrics={
+                **{"auc": 0.8, "average_precision": 0.4, "log_loss": 0.3, "baselines": {}},
+                "checks": [{"name": name, "passed": ok, "detail": name} for name, ok in checks],
+            },
             features=MODEL_FEATURES,
             state=state,
             calibration={"slope": 1.0, "intercept": 0.0},

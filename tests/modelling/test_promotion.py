@@ -97,6 +97,22 @@ def test_two_promotions_at_once_leave_one_champion(noisy):
     assert list(_states().values()).count("champion") == 1
 
 
+@pytest.mark.parametrize(
+    ("checks", "told"),
+    [
+        ([("too_good", True), ("leak", False), ("luck", False)], "stays challenger: leak; luck"),
+        ([], "was trained before models were checked"),
+    ],
+)
+def test_a_model_that_failed_a_check_is_refused_even_as_the_first(shop, checks, told):
+    shop.fill()
+    unfit = shop.model(checks=checks)
+    with pytest.raises(NotBetter, match=told):
+        promote(unfit, now=NOW, actor="test")
+    assert not promote_if_better(unfit, now=NOW, actor="test").promoted
+    assert _states() == {unfit: "challenger"}
+
+
 def test_an_unknown_model_is_not_found(shop):
     with pytest.raises(NotFound, match="footfall models"):
         promote("churn-20180102-ffffffff", now=NOW, actor="test")

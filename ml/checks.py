@@ -1,0 +1,289 @@
+"""What a model has to pass before anybody may promote it: leaks, luck and nonsense, a check each.
+
+A check has one number and one limit. What chance alone would do to the number on so many rows is in
+the limit, so that a small shop is not refused for being small.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from ml.baselines import base_rate
+from ml.evaluate import LEAK_AUC, Metrics, equal_count_bins, expected_calibration_error
+from ml.explain import margins
+from ml.promote import gain
+from ml.train import Params, Sample, fit
+
+SINGLE_AUC = 0.90  # of one feature alone, however it is turned
+CONSTANT_SHARE = 0.99
+ODDS_RATIO = 2.5  # of the holdout's base rate to that of the fitted weeks, or the other way round
+CALIBRATION_ERROR = 0.05
+SEED_AUC = 0.02
+WEEK_AUC = 0.10
+ERRORS = 4.0  # standard errors that chance may be off: one model of ten thousand
+OTHER_SEEDS = (1, 2)
+SEED = 20170101
+SIMULATED = 200
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one model.
+
+    Attributes:
+        name: of the check.
+        passed: whether it holds.
+        value: what was found.
+        limit: what is accepted.
+        detail: in one sentence: what the number is, and of what.
+    """
+
+    name: str
+    passed: bool
+    value: float
+    limit: float
+    detail: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model and all that it is judged by.
+
+    Attributes:
+        booster: the model as it is stored.
+        searched: the model of the training weeks alone, which has not seen the validation weeks.
+        params: of the trees.
+        rounds: how many trees.
+        fitted: what it was fitted on.
+        weeks: the validation weeks, one sample each.
+        holdout: what it is judged on.
+        probabilities: float[n], on the holdout.
+        metrics: of these.
+    """
+
+    booster: xgb.Booster
+    searched: xgb.Booster
+    params: Params
+    rounds: int
+    fitted: Sample
+    weeks: Sequence[tuple[datetime, Sample]]
+    holdout: Sample
+    probabilities: NDArray[np.float64]
+    metrics: Metrics
+
+
+def run_checks(candidate: Candidate) -> list[Check]:
+    """Return all checks, in a fixed order."""
+    return [
+        no_feature_knows_the_answer(candidate.fitted),
+        no_feature_is_nearly_constant(candidate.fitted, candidate.booster),
+        not_too_good(candidate.metrics),
+        better_than_the_base_rate(candidate),
+        nothing_learnt_from_shuffled_labels(candidate),
+        base_rate_as_before(candidate.fitted, candidate.holdout),
+        calibrated(candidate.holdout.labels, candidate.probabilities),
+        stable_over_seeds(candidate),
+        stable_over_weeks(candidate),
+    ]
+
+
+def no_feature_knows_the_answer(fitted: Sample) -> Check:
+    """Check that no single feature ranks customers as only the label itself could."""
+    found = [
+        (_alone(fitted.labels, column), name)
+        for name, column in zip(fitted.names, fitted.values.T, strict=True)
+    ]
+    value, name = max(found)
+    return Check(
+        "no_feature_knows_the_answer",
+        value <= SINGLE_AUC,
+        value,
+        SINGLE_AUC,
+        f"{name} alone has an AUC of {value:.3f}: does it look past as_of, or copy the label?",
+    )
+
+
+def no_feature_is_nearly_constant(fitted: Sample, booster: xgb.Booster) -> Check:
+    """Check that the model reads no feature that says the same of nearly everybody."""
+    read = set(booster.get_score())
+    shares = [
+        (_commonest_share(column), name)
+        for name, column in zip(fitted.names, fitted.values.T, strict=True)
+        if name in read
+    ]
+    value, name = max(shares, default=(0.0, "no feature"))
+    return Check(
+        "no_feature_is_nearly_constant",
+        value < CONSTANT_SHARE,
+        value,
+        CONSTANT_SHARE,
+        f"{name} has one value in {value:.1%} of the rows: what it says rests on the few others",
+    )
+
+
+def not_too_good(metrics: Metrics) -> Check:
+    """Check that the model is no better than customers are predictable."""
+    return Check(
+        "not_too_good",
+        metrics.auc <= LEAK_AUC,
+        metrics.auc,
+        LEAK_AUC,
+        f"the AUC is {metrics.auc:.3f}: customers are not that predictable, a feature may know",
+    )
+
+
+def better_than_the_base_rate(candidate: Candidate) -> Check:
+    """Check that it beats knowing nothing by more than chance."""
+    labels = candidate.holdout.labels
+    known = gain(labels, candidate.probabilities, base_rate(candidate.fitted, len(labels)))
+    return Check(
+        "better_than_the_base_rate",
+        known.at_least > 0.0,
+        known.at_least,
+        0.0,
+        f"with 95 % confidence its log loss is at least {known.at_least:.4f} below the base "
+        "rate's: if that is not above 0, labels and features do not belong together",
+    )
+
+
+def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
+    """Check that what is fitted on shuffled labels does not know the shuffled holdout."""
+    chance = np.random.default_rng(SEED)
+    fitted = replace(candidate.fitted, labels=chance.permutation(candidate.fitted.labels))
+    labels = chance.permutation(candidate.holdout.labels)
+    booster = fit(fitted, candidate.params, rounds=candidate.rounds)
+    value = abs(float(roc_auc_score(labels, _margins(booster, candidate.holdout))) - 0.5)
+    limit = ERRORS * auc_error(labels)
+    return Check(
+        "nothing_learnt_from_shuffled_labels",
+        value <= limit,
+        value,
+        limit,
+        f"fitted on shuffled labels its AUC is {value:.3f} off 0.5: a label gets into the features",
+    )
+
+
+def base_rate_as_before(fitted: Sample, holdout: Sample) -> Check:
+    """Check that the holdout's week is not another world than those it has learnt from."""
+    before, now = float(fitted.labels.mean()), float(holdout.labels.mean())
+    ratio = now / (1.0 - now) / (before / (1.0 - before))
+    value = max(ratio, 1.0 / ratio)
+    return Check(
+        "base_rate_as_before",
+        value <= ODDS_RATIO,
+        value,
+        ODDS_RATIO,
+        f"the base rate is {now:.3f} in the holdout and was {before:.3f} in the fitted weeks",
+    )
+
+
+def calibrated(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> Check:
+    """Check the calibration error, less what right probabilities would have on so many rows."""
+    value = expected_calibration_error(equal_count_bins(labels, probabilities))
+    limit = CALIBRATION_ERROR + _error_of_right_ones(probabilities)
+    return Check(
+        "calibrated",
+        value <= limit,
+        value,
+        limit,
+        f"on average a probability is off by {value:.3f}",
+    )
+
+
+def stable_over_seeds(candidate: Candidate) -> Check:
+    """Check that another seed gives no other ranking quality."""
+    found = [candidate.metrics.auc]
+    for seed in OTHER_SEEDS:
+        booster = fit(
+            candidate.fitted, replace(candidate.params, seed=seed), rounds=candidate.rounds
+        )
+        found.append(
+            float(roc_auc_score(candidate.holdout.labels, _margins(booster, candidate.holdout)))
+        )
+    value = max(found) - min(found)
+    return Check(
+        "stable_over_seeds",
+        value <= SEED_AUC,
+        value,
+        SEED_AUC,
+        f"the AUC differs by {value:.3f} between {len(found)} seeds",
+    )
+
+
+def stable_over_weeks(candidate: Candidate) -> Check:
+    """Check that no validation week goes much worse than another."""
+    found = [
+        (float(roc_auc_score(week.labels, _margins(candidate.searched, week))), as_of, week)
+        for as_of, week in candidate.weeks
+        if 0.0 < week.labels.mean() < 1.0
+    ]
+    if not found:
+        return Check(
+            "stable_over_weeks", False, 1.0, WEEK_AUC, "no validation week has both labels"
+        )
+    best, worst = max(found, key=_first), min(found, key=_first)
+    value = best[0] - worst[0]
+    limit = WEEK_AUC + ERRORS * max(auc_error(week.labels) for _, _, week in found)
+    return Check(
+        "stable_over_weeks",
+        value <= limit,
+        value,
+        limit,
+        f"the AUC of {worst[1].date()} is {worst[0]:.3f}, that of {best[1].date()} {best[0]:.3f}",
+    )
+
+
+def auc_error(labels: NDArray[np.float64]) -> float:
+    """Return the standard error of the AUC of scores that know nothing of these labels.
+
+    Mann and Whitney, "On a test of whether one of two random variables is stochastically larger
+    than the other" (1947).
+
+    >>> round(auc_error(np.array([1.0] * 100 + [0.0] * 100)), 4)
+    0.0409
+    """
+    positives = float(labels.sum())
+    negatives = len(labels) - positives
+    return float(np.sqrt((len(labels) + 1.0) / (12.0 * positives * negatives)))
+
+
+def _first(found: tuple[float, datetime, Sample]) -> float:
+    return found[0]
+
+
+def _margins(booster: xgb.Booster, sample: Sample) -> NDArray[np.float64]:
+    return margins(booster, sample.values, sample.names)
+
+
+def _alone(labels: NDArray[np.float64], column: NDArray[np.float64]) -> float:
+    """Return the AUC of one feature, turned either way, its missing values lowest or highest."""
+    least = float(np.nanmin(column, initial=np.inf)) - 1.0
+    most = float(np.nanmax(column, initial=-np.inf)) + 1.0
+    ends = (least, most) if np.isnan(column).any() else (least,)
+    if np.isnan(column).all():
+        return 0.5
+    found = [float(roc_auc_score(labels, np.nan_to_num(column, nan=end))) for end in ends]
+    return max(max(auc, 1.0 - auc) for auc in found)
+
+
+def _commonest_share(column: NDArray[np.float64]) -> float:
+    _, counts = np.unique(column, return_counts=True)
+    return float(counts.max() / len(column))
+
+
+def _error_of_right_ones(probabilities: NDArray[np.float64]) -> float:
+    chance = np.random.default_rng(SEED)
+    drawn = (chance.random((SIMULATED, len(probabilities))) < probabilities).astype(float)
+    errors = [
+        expected_calibration_error(equal_count_bins(labels, probabilities)) for labels in drawn
+    ]
+    return float(np.quantile(errors, 0.95))
