@@ -49,6 +49,14 @@ class Check:
     limit: float
     detail: str
 
+    @classmethod
+    def of(
+        cls, name: str, found: str, *, passed: bool, value: float, limit: float, worry: str = ""
+    ) -> "Check":
+        """Return a check that tells what was found and, if it fails, what to worry about."""
+        detail = f"{found}: {worry}" if worry and not passed else found
+        return cls(name, passed, value, limit, detail)
+
     def as_dict(self) -> dict[str, object]:
         """Return the fields by name."""
         return asdict(self)
@@ -103,12 +111,13 @@ def no_feature_knows_the_answer(fitted: Sample) -> Check:
         for name, column in zip(fitted.names, fitted.values.T, strict=True)
     ]
     value, name = max(found)
-    return Check(
+    return Check.of(
         "no_feature_knows_the_answer",
-        value <= SINGLE_AUC,
-        value,
-        SINGLE_AUC,
-        f"{name} alone has an AUC of {value:.3f}: does it look past as_of, or copy the label?",
+        f"{name} alone has an AUC of {value:.3f}",
+        passed=value <= SINGLE_AUC,
+        value=value,
+        limit=SINGLE_AUC,
+        worry="does it look past as_of, or copy the label?",
     )
 
 
@@ -121,23 +130,25 @@ def no_feature_is_nearly_constant(fitted: Sample, booster: xgb.Booster) -> Check
         if name in read
     ]
     value, name = max(shares, default=(0.0, "no feature"))
-    return Check(
+    return Check.of(
         "no_feature_is_nearly_constant",
-        value < CONSTANT_SHARE,
-        value,
-        CONSTANT_SHARE,
-        f"{name} has one value in {value:.1%} of the rows: what it says rests on the few others",
+        f"{name} has one value in {value:.1%} of the rows",
+        passed=value < CONSTANT_SHARE,
+        value=value,
+        limit=CONSTANT_SHARE,
+        worry="what it says rests on the few others",
     )
 
 
 def not_too_good(metrics: Metrics) -> Check:
     """Check that the model is no better than customers are predictable."""
-    return Check(
+    return Check.of(
         "not_too_good",
-        metrics.auc <= LEAK_AUC,
-        metrics.auc,
-        LEAK_AUC,
-        f"the AUC is {metrics.auc:.3f}: customers are not that predictable, a feature may know",
+        f"the AUC is {metrics.auc:.3f}",
+        passed=metrics.auc <= LEAK_AUC,
+        value=metrics.auc,
+        limit=LEAK_AUC,
+        worry="customers are not that predictable, so look for a feature that knows",
     )
 
 
@@ -145,13 +156,13 @@ def better_than_the_base_rate(candidate: Candidate) -> Check:
     """Check that it beats knowing nothing by more than chance."""
     labels = candidate.holdout.labels
     known = gain(labels, candidate.probabilities, base_rate(candidate.fitted, len(labels)))
-    return Check(
+    return Check.of(
         "better_than_the_base_rate",
-        known.at_least > 0.0,
-        known.at_least,
-        0.0,
-        f"with 95 % confidence its log loss is at least {known.at_least:.4f} below the base "
-        "rate's: if that is not above 0, labels and features do not belong together",
+        f"with 95 % confidence the log loss is at least {known.at_least:.4f} below the base rate's",
+        passed=known.at_least > 0.0,
+        value=known.at_least,
+        limit=0.0,
+        worry="labels and features do not belong together",
     )
 
 
@@ -163,12 +174,13 @@ def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
     booster = fit(fitted, candidate.params, rounds=candidate.rounds)
     value = abs(float(roc_auc_score(labels, _margins(booster, candidate.holdout))) - 0.5)
     limit = ERRORS * auc_error(labels)
-    return Check(
+    return Check.of(
         "nothing_learnt_from_shuffled_labels",
-        value <= limit,
-        value,
-        limit,
-        f"fitted on shuffled labels its AUC is {value:.3f} off 0.5: a label gets into the features",
+        f"fitted on shuffled labels the AUC is {value:.3f} off 0.5",
+        passed=value <= limit,
+        value=value,
+        limit=limit,
+        worry="a label gets into the features",
     )
 
 
@@ -177,12 +189,13 @@ def base_rate_as_before(fitted: Sample, holdout: Sample) -> Check:
     before, now = float(fitted.labels.mean()), float(holdout.labels.mean())
     ratio = now / (1.0 - now) / (before / (1.0 - before))
     value = max(ratio, 1.0 / ratio)
-    return Check(
+    return Check.of(
         "base_rate_as_before",
-        value <= ODDS_RATIO,
-        value,
-        ODDS_RATIO,
         f"the base rate is {now:.3f} in the holdout and was {before:.3f} in the fitted weeks",
+        passed=value <= ODDS_RATIO,
+        value=value,
+        limit=ODDS_RATIO,
+        worry="what was learnt is of another world",
     )
 
 
@@ -190,12 +203,13 @@ def calibrated(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) 
     """Check the calibration error, less what right probabilities would have on so many rows."""
     value = expected_calibration_error(equal_count_bins(labels, probabilities))
     limit = CALIBRATION_ERROR + _error_of_right_ones(probabilities)
-    return Check(
+    return Check.of(
         "calibrated",
-        value <= limit,
-        value,
-        limit,
         f"on average a probability is off by {value:.3f}",
+        passed=value <= limit,
+        value=value,
+        limit=limit,
+        worry="a decision by thresholds would be wrong",
     )
 
 
@@ -210,12 +224,13 @@ def stable_over_seeds(candidate: Candidate) -> Check:
             float(roc_auc_score(candidate.holdout.labels, _margins(booster, candidate.holdout)))
         )
     value = max(found) - min(found)
-    return Check(
+    return Check.of(
         "stable_over_seeds",
-        value <= SEED_AUC,
-        value,
-        SEED_AUC,
         f"the AUC differs by {value:.3f} between {len(found)} seeds",
+        passed=value <= SEED_AUC,
+        value=value,
+        limit=SEED_AUC,
+        worry="its quality is luck",
     )
 
 
@@ -233,12 +248,13 @@ def stable_over_weeks(candidate: Candidate) -> Check:
     best, worst = max(found, key=_first), min(found, key=_first)
     value = best[0] - worst[0]
     limit = WEEK_AUC + ERRORS * max(auc_error(week.labels) for _, _, week in found)
-    return Check(
+    return Check.of(
         "stable_over_weeks",
-        value <= limit,
-        value,
-        limit,
         f"the AUC of {worst[1].date()} is {worst[0]:.3f}, that of {best[1].date()} {best[0]:.3f}",
+        passed=value <= limit,
+        value=value,
+        limit=limit,
+        worry="its quality depends on the week",
     )
 
 
