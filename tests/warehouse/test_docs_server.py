@@ -14,10 +14,13 @@ import pytest
 from footfall.errors import BadArgument
 from footfall.warehouse.docs import serve_docs
 
+# What a shell starts in the background has Ctrl-C ignored, and its children too.
 SERVE = """
+import signal
 import sys
 from pathlib import Path
 from footfall.warehouse.docs import serve_docs
+signal.signal(signal.SIGINT, signal.default_int_handler)
 serve_docs(Path(sys.argv[1]), 0, lambda url: print(url, flush=True))
 print("over")
 """
