@@ -97,8 +97,11 @@ def admin_dsn(status: Status) -> str:
 
 @pytest.fixture
 def database(servers: Status, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give the DSN of a fresh migrated database; the settings point at it."""
-    name = f"test_{os.getpid()}_{next(numbers)}"
+    """Give the DSN of a fresh migrated database; the settings point at it.
+
+    It has the same name in each test: dbt reads its project anew for a name that it does not know.
+    """
+    name = "test"
     new, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
     owner = sql.Identifier("footfall")
     dsn = str(servers.as_dict()["services"]["postgres"]["dsn"])

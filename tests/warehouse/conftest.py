@@ -1,6 +1,5 @@
 """One database for all tests of the warehouse: dbt reads its project anew for each new one."""
 
-import os
 from collections.abc import Iterator
 
 import psycopg
@@ -9,14 +8,14 @@ from psycopg import sql
 
 from footfall.settings import settings
 from footfall.stack.servers import Status
-from tests.conftest import TEMPLATE, admin_dsn, numbers, set_environment
+from tests.conftest import TEMPLATE, admin_dsn, set_environment
 from tests.warehouse.shop import start_over
 
 
 @pytest.fixture(scope="package")
 def warehouse(servers: Status) -> Iterator[str]:
     """Give the DSN of a migrated database."""
-    name = f"test_{os.getpid()}_{next(numbers)}"
+    name = "test_warehouse"
     new, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
     dsn = str(servers.as_dict()["services"]["postgres"]["dsn"])
     with psycopg.connect(admin_dsn(servers), autocommit=True) as admin:

@@ -38,6 +38,7 @@ COMPARED = {
     "events": (
         *("event_name", "ref", "anonymous_id", "user_id", "shop_session_id", "occurred_at"),
         *("allows_profiling", "order_id", "currency", "coupon", "revenue", "total", "products"),
+        *("product_id", "category", "product_value"),
     ),
     "sessions": (
         *("started_at", "ended_at", "event_count", "product_view_count", "cart_add_count"),
@@ -85,10 +86,8 @@ def built(sender: str, without: dict[str, set[str]]) -> dict[str, list[Any]]:
         query = f"select to_jsonb(kept) from (select {', '.join(kept)} from {ROWS[table]}) as kept"
         found[table] = [without_sender(row, sender) for (row,) in rows(query, sender)]
     for event in found["events"]:
-        event["products"] = [
-            {field: product.get(field) for field in PRODUCT_FIELDS}
-            for product in event["products"]
-            if "product_id" in product
+        event["products"] = event["products"] and [
+            {field: product.get(field) for field in PRODUCT_FIELDS} for product in event["products"]
         ]
     return found
 
