@@ -16,10 +16,15 @@ from tests.warehouse.shop import marts, midnight, order, refund, rows, store
 Rates = Callable[..., None]
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a copy of the project: one for all tests, for dbt reads each anew."""
+    return shutil.copytree(dbt.PROJECT, tmp_path_factory.mktemp("currencies") / "dbt_project")
+
+
 @pytest.fixture
-def rates(shop: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rates:
+def rates(shop: None, project: Path, monkeypatch: pytest.MonkeyPatch) -> Rates:
     """Give a function that writes the seed of rates, in a copy of the project."""
-    project = shutil.copytree(dbt.PROJECT, tmp_path / "dbt_project")
     monkeypatch.setattr(dbt, "PROJECT", project)
 
     def write(*lines: str) -> None:

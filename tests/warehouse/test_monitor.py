@@ -37,7 +37,7 @@ def grow_old(hours: int) -> None:
         )
 
 
-@pytest.mark.parametrize("newest_day", [VISITS, VISITS - 10, VISITS + 10])
+@pytest.mark.parametrize("newest_day", [VISITS - 10, VISITS + 10])
 def test_as_many_events_as_usual_are_healthy(newest_day):
     store_weeks(newest_day)
     seen = monitor()
@@ -46,7 +46,7 @@ def test_as_many_events_as_usual_are_healthy(newest_day):
     assert "volume: 1 kinds of event as usual" in seen.lines()
 
 
-@pytest.mark.parametrize("newest_day", [0, 3, 100])
+@pytest.mark.parametrize("newest_day", [0, 100])
 def test_a_day_with_far_fewer_or_more_events_is_found(newest_day):
     store_weeks(newest_day)
     seen = monitor()

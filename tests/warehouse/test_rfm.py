@@ -43,9 +43,8 @@ def customers() -> int:
     return int(rows("select count(*) from analytics.customer_rfm")[0][0])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_scores_by_bounds_are_scores_by_rank(seed):
-    random = Random(seed)
+def test_scores_by_bounds_are_scores_by_rank():
+    random = Random(1)
     number = 0
     for size in (random.randint(1, 4), 1, 30, 3, 60, 1):
         store([sale(random, number + n, random.randint(0, 15 * (1 + number))) for n in range(size)])
