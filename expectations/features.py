@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 KEY = ("customer_id", "as_of")
 FINITE = 1e12
+AGE = "days_since_"  # below 0: what it tells of has not happened yet
 ROUNDING = 1e-9
 NULLS_TO_MENTION = 0.75  # mean share of a customer's features that are null
 NULLS_TO_STOP = 0.95
@@ -141,8 +142,8 @@ def judged_columns(frame: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFra
 
     Returns:
         One row per feature that the frame has: ``feature``, and as counts of rows
-        ``nulls_forbidden``, ``infinite``, ``out_of_range``, ``negative_money`` and
-        ``fewer_than_in_a_shorter_window``.
+        ``nulls_forbidden``, ``infinite``, ``later_than_as_of``, ``out_of_range``,
+        ``negative_money`` and ``fewer_than_in_a_shorter_window``.
     """
     import numpy as np
     import pandas as pd
@@ -153,13 +154,15 @@ def judged_columns(frame: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFra
     counted = []
     for column, own in values.items():
         rule, infinite = rule_of(column), np.abs(own) > FINITE
-        outside = ((own < rule.low) | (own > rule.high)) & ~infinite
+        later = (own < rule.low) & ~infinite & column.startswith(AGE)
+        outside = ((own < rule.low) | (own > rule.high)) & ~infinite & ~later
         fewer = own < values.get(shorter.get(column, column), own)
         counted.append(
             {
                 "feature": column,
                 "nulls_forbidden": 0 if rule.may_be_null else int(np.isnan(own).sum()),
                 "infinite": int(infinite.sum()),
+                "later_than_as_of": int(later.sum()),
                 "out_of_range": int(outside.sum()),
                 "negative_money": int((own < 0).sum()) if rule.is_money else 0,
                 "fewer_than_in_a_shorter_window": int(fewer.sum()),
@@ -177,6 +180,7 @@ def columns_suite() -> Suite:
             unique("feature"),
             between("nulls_forbidden", 0, 0),
             between("infinite", 0, 0),
+            between("later_than_as_of", 0, 0),
             between("out_of_range", 0, 0),
             between("negative_money", 0, 0, severity="warn"),
             between("fewer_than_in_a_shorter_window", 0, 0),

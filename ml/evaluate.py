@@ -76,9 +76,10 @@ def evaluate(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) ->
 
 def _check_size(labels: NDArray[np.float64]) -> None:
     rows, positives = len(labels), int(labels.sum())
-    if rows < MINIMUM_ROWS or min(positives, rows - positives) < MINIMUM_OF_A_CLASS:
+    few, rarer = min((positives, "positives"), (rows - positives, "negatives"))
+    if rows < MINIMUM_ROWS or few < MINIMUM_OF_A_CLASS:
         raise TooFewRows(
-            f"{rows} rows with {positives} positives say nothing: at least {MINIMUM_ROWS} rows and "
+            f"{rows} rows, {few} of them {rarer}, say nothing: at least {MINIMUM_ROWS} rows and "
             f"{MINIMUM_OF_A_CLASS} of each class are needed; collect more orders"
         )
 

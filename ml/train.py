@@ -126,9 +126,10 @@ def _native(params: Params) -> dict[str, object]:
 
 def _check_size(part: str, sample: Sample) -> None:
     rows, positives = len(sample.labels), int(sample.labels.sum())
-    if rows < MINIMUM_ROWS or min(positives, rows - positives) < MINIMUM_OF_A_CLASS:
+    few, rarer = min((positives, "positives"), (rows - positives, "negatives"))
+    if rows < MINIMUM_ROWS or few < MINIMUM_OF_A_CLASS:
         raise TooFewRows(
-            f"the {part} snapshots have {rows} rows with {positives} positives; at least "
+            f"the {part} snapshots have {rows} rows, {few} of them {rarer}; at least "
             f"{MINIMUM_ROWS} rows and {MINIMUM_OF_A_CLASS} of each class are needed: "
             "collect more orders"
         )

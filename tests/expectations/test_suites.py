@@ -199,7 +199,7 @@ def test_a_missing_feature_stops() -> None:
         ("recency_gap_score", np.inf, "infinite"),
         ("recency_gap_score", -np.inf, "infinite"),
         ("discount_share_90d", 1.5, "out_of_range"),
-        ("days_since_last_order", -1.0, "out_of_range"),
+        ("days_since_last_order", -1.0, "later_than_as_of"),
         ("funnel_depth_30d", -1.0, "out_of_range"),
         ("order_count_7d", np.nan, "nulls_forbidden"),
         ("order_count_30d", 0.0, "fewer_than_in_a_shorter_window"),

@@ -68,8 +68,16 @@ def test_the_right_order_lifts_the_top_tenth_as_far_as_it_can():
     assert lift(labels, np.linspace(0, 1, 1000), share=0.1) == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize(("rows", "positives"), [(99, 40), (400, 9), (400, 391), (0, 0)])
-def test_too_small_a_sample_is_refused_with_its_size(rows, positives):
+@pytest.mark.parametrize(
+    ("rows", "positives", "few"),
+    [
+        (99, 40, "40 of them positives"),
+        (400, 9, "9 of them positives"),
+        (400, 391, "9 of them negatives"),
+        (0, 0, "0 of them negatives"),
+    ],
+)
+def test_too_small_a_sample_is_refused_with_its_rarer_class(rows, positives, few):
     labels = np.repeat([1.0, 0.0], [positives, rows - positives])
-    with pytest.raises(TooFewRows, match=f"{rows} rows with {positives} positives"):
+    with pytest.raises(TooFewRows, match=f"{rows} rows, {few}"):
         evaluate(labels, np.full(rows, 0.5))

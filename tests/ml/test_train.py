@@ -74,5 +74,5 @@ def test_one_changed_value_changes_the_hash_of_the_rows(frame):
 
 def test_one_class_is_not_enough_to_learn_from(frame):
     whole = sample(frame, SPLIT.train, MODEL_FEATURES)
-    with pytest.raises(TooFewRows, match=f"{len(whole.labels)} rows with 0 positives"):
+    with pytest.raises(TooFewRows, match=f"{len(whole.labels)} rows, 0 of them positives"):
         fit(Sample(whole.values, np.zeros_like(whole.labels), MODEL_FEATURES), PARAMS, rounds=3)
