@@ -2,13 +2,15 @@
 
 Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
 A challenger becomes champion only when it is better on the same holdout; the audit report is kept
-with it.
+with it. With ``FOOTFALL_PROMOTION_APPROVAL=required`` the run then waits for a person: Required
+Actions. Without an answer within six days nothing is promoted.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import Context, CronTriggerTimetable, dag
 
+from footfall_airflow.approvals import PromotionApproval
 from footfall_airflow.assets import MODELS
 from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
 
@@ -29,13 +31,21 @@ def train_models() -> None:
 
         return train(name, as_of(context), now=now())
 
+    @stage(trigger_rule="none_failed_min_one_success")
+    def propose(trained: list[dict]):
+        from footfall.path import proposals
+
+        return proposals([m["model_id"] for m in trained])
+
     @stage(outlets=[MODELS], trigger_rule="none_failed_min_one_success")
-    def promote_if_better(trained: list[dict]):
+    def promote_if_better(trained: list[dict], answers: list[dict]):
         from footfall.path import promote_better
 
-        return promote_better([m["model_id"] for m in trained], now=now(), actor=ACTOR)
+        return promote_better([m["model_id"] for m in trained], answers, now=now(), actor=ACTOR)
 
-    promote_if_better(train.expand(name=MODEL_NAMES))
+    trained = train.expand(name=MODEL_NAMES)
+    answers = PromotionApproval.partial(task_id="approve").expand(proposal=propose(trained))
+    promote_if_better(trained, answers.output)
 
 
 train_models()

@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from footfall.errors import NotReady
+from footfall.errors import NotBetter, NotReady
 
 if TYPE_CHECKING:
     from footfall.ingest.micro_batch import Ingested
     from footfall.ingest.reader import Partition
+    from footfall.modelling.approval import Proposal
     from footfall.modelling.promotion import Promotion
     from footfall.modelling.scoring import ScoreSet
     from footfall.publish.publication import Publication
@@ -163,14 +164,49 @@ def watch_events() -> "Monitored":
     return seen
 
 
-def promote_better(model_ids: Sequence[str], *, now: datetime, actor: str) -> Promotions | None:
-    """Promote the challengers that beat their champion; None when none does."""
+def proposals(model_ids: Sequence[str]) -> "list[Proposal]":
+    """Return what a person is to be asked: nothing, unless approval is required."""
+    from footfall.modelling.approval import propose
+    from footfall.settings import settings
+
+    if settings().promotion_approval == "none":
+        return []
+    return [proposal for model_id in model_ids if (proposal := propose(model_id))]
+
+
+def promote_better(
+    model_ids: Sequence[str],
+    answers: Iterable[Mapping[str, Any]] = (),
+    *,
+    now: datetime,
+    actor: str,
+) -> Promotions:
+    """Promote the challengers that beat their champion, and that a person approved where needed.
+
+    Args:
+        model_ids: the challengers.
+        answers: to the proposals, as fields of Approval.
+        now: when.
+        actor: who does it.
+
+    Raises:
+        NotBetter: none became champion; says why.
+    """
+    from footfall.modelling.approval import Approval
     from footfall.modelling.promotion import promote_if_better
 
-    asked = {name: promote_if_better(name, now=now, actor=actor) for name in model_ids}
+    approvals = {answer["model_id"]: Approval(**answer) for answer in answers}
+    asked = {
+        model_id: promote_if_better(
+            model_id, now=now, actor=actor, approval=approvals.get(model_id)
+        )
+        for model_id in model_ids
+    }
     promoted = tuple(model_id for model_id, answer in asked.items() if answer.promoted)
     reasons = {model_id: answer.reason for model_id, answer in asked.items()}
-    return Promotions(promoted, reasons) if promoted else None
+    if not promoted:
+        raise NotBetter("; ".join(f"{model_id}: {why}" for model_id, why in reasons.items()))
+    return Promotions(promoted, reasons)
 
 
 def gate_scores(score_set: int) -> Cleared:

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     accepted_gaps: str = "new_cluster"
     loaders: int = Field(default=4, ge=1)
     raw_retention_days: int | None = Field(default=None, ge=1)
+    promotion_approval: Literal["none", "required"] = "none"
     score_ttl_hours: int = 48
     quiet_warn_minutes: int = Field(default=60, ge=1)
     quiet_error_minutes: int = Field(default=360, ge=1)

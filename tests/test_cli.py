@@ -44,6 +44,9 @@ def footfall(*words: str, environment: dict[str, str] | None = None, home: Path 
         ("gate", "raw", "--as-of", "2017-01-01"),
         ("train", "weather"),
         ("ingest", "--once", "--until-caught-up"),
+        ("promote", "churn-20180102-48a274ee", "--because", "it gains"),
+        ("demote", "churn"),
+        ("demote", "churn", "--because", ""),
         ("no-such-command",),
     ],
 )
@@ -52,6 +55,13 @@ def test_what_cannot_be_meant_is_exit_2_with_no_traceback(words):
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_promotion_that_lacks_a_persons_approval_is_exit_2_with_the_remedy():
+    required = NOWHERE | {"FOOTFALL_PROMOTION_APPROVAL": "required"}
+    done = footfall("promote", "churn-20180102-48a274ee", environment=required)
+    assert done.returncode == 2
+    assert "footfall promote churn-20180102-48a274ee --approved-by NAME" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,28 +28,56 @@ def train(
 @app.command()
 def promote(
     model: Annotated[str, typer.Argument(help="A model_id of `footfall models`.")],
+    approved_by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who approves it, for the audit log.")
+    ] = None,
+    because: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why that person does.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a challenger the champion if it is better on the same holdout; exit 1 if not."""
     from footfall.modelling.promotion import promote as crown
 
-    promotion = crown(model, now=now(), actor=actor())
+    promotion = crown(model, now=now(), actor=actor(), approved_by=approved_by, because=because)
     tell(promotion, f"{model}: {promotion.reason}", as_json)
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
+def demote(
+    model: Annotated[str, typer.Argument(help="purchase, churn, or the champion's model_id.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the audit log.")],
+    no_successor: Annotated[
+        bool, typer.Option("--no-successor", help="Leave the name without a champion.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retire a champion for good; the champion before it is champion again."""
+    from footfall.modelling.demotion import demote as dethrone
+
+    done = dethrone(model, because=because, successor=not no_successor, now=now(), actor=actor())
+    tell(done, done.line(), as_json)
+
+
+@app.command()
+def models(
+    history: Annotated[
+        bool, typer.Option("--history", help="List who was champion when, by whom and why.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the trained models, the newest first."""
     import msgspec
 
     from footfall.modelling.models import list_models
+    from footfall.modelling.reigns import champion_history
 
-    rows = list_models()
-    text = (
-        "\n".join(row.line() for row in rows)
-        or "no model is trained; train one with: footfall train churn"
-    )
-    tell({"models": msgspec.to_builtins(rows)}, text, as_json)
+    rows, reigns = list_models(), champion_history()
+    lines = [row.line() for row in (reigns if history else rows)]
+    nothing = "no model was champion yet" if history and rows else "no model is trained"
+    text = "\n".join(lines) or f"{nothing}; train one with: footfall train churn"
+    told = {"models": msgspec.to_builtins(rows), "history": msgspec.to_builtins(reigns)}
+    tell(told, text, as_json)
 
 
 @app.command()

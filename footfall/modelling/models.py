@@ -19,13 +19,15 @@ class Model:
     state: State
     trained_at: datetime
     promoted_at: datetime | None
+    demoted_at: datetime | None
     sha256: str
     metrics: Mapping[str, float]
 
     def line(self) -> str:
         """Return the model in one line."""
+        state = "demoted" if self.demoted_at else self.state
         return (
-            f"{self.model_id:30} {self.state:10} AUC {self.metrics['auc']:.3f}, average precision "
+            f"{self.model_id:30} {state:10} AUC {self.metrics['auc']:.3f}, average precision "
             f"{self.metrics['average_precision']:.3f}, log loss {self.metrics['log_loss']:.4f}"
         )
 
@@ -42,6 +44,7 @@ def list_models() -> list[Model]:
             state=row.state,
             trained_at=row.trained_at,
             promoted_at=row.promoted_at,
+            demoted_at=row.demoted_at,
             sha256=row.sha256,
             metrics={key: value for key, value in row.metrics.items() if key != "baselines"},
         )

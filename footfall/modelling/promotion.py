@@ -3,25 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import NotBetter, NotReady
-from footfall.modelling.models import fitted_until, holdout_as_of
-from footfall.warehouse import audit, features, models
-from footfall.warehouse.build import build_snapshots
+from footfall.errors import BadArgument, NotBetter
+from footfall.modelling.approval import Approval, why_not_approved
+from footfall.modelling.judging import Judged, judge, prepare
+from footfall.settings import settings
+from footfall.warehouse import audit, models
 from footfall.warehouse.connection import transaction
-from ml.errors import MlError
-from ml.labels import LABELS
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from ml.promote import Decision
+REMEDY = "footfall promote {} --approved-by NAME --because TEXT"
 
 
 @dataclass(frozen=True)
@@ -33,6 +26,7 @@ class Promotion:
         name: purchase or churn.
         promoted: whether it became champion just now.
         reason: in one line.
+        state: of the model after this.
         champion: the champion of the name after this.
         metrics: of the challenger on its holdout; empty when there was nothing to compare.
         champion_metrics: of the champion before, on the same rows.
@@ -43,155 +37,139 @@ class Promotion:
     name: str
     promoted: bool
     reason: str
+    state: models.State
     champion: str | None
     metrics: Mapping[str, float]
     champion_metrics: Mapping[str, float]
     gain: Mapping[str, float] = field(default_factory=dict)
 
 
-def promote(model_id: str, *, now: datetime, actor: str) -> Promotion:
+def promote(
+    model_id: str,
+    *,
+    now: datetime,
+    actor: str,
+    approved_by: str | None = None,
+    because: str | None = None,
+) -> Promotion:
     """Promote a model, or refuse; ``actor`` stands in the audit log.
 
+    Args:
+        model_id: the model.
+        now: when.
+        actor: who does it.
+        approved_by: the person who approves; needed where approval is required, and for a model
+            that was demoted.
+        because: why that person does.
+
     Raises:
+        BadArgument: approval is required and not given, or half of it is.
         NotFound: no model has this id.
         NotBetter: it failed a check, or the champion is better or cannot be compared with it; says
             why.
         NotReady: the holdout cannot be read.
     """
-    done = promote_if_better(model_id, now=now, actor=actor)
+    by, why = (approved_by or "").strip(), (because or "").strip()
+    if bool(by) != bool(why):
+        raise BadArgument(f"an approval is a name and a reason: {REMEDY.format(model_id)}")
+    if settings().promotion_approval == "required" and not by:
+        raise BadArgument(
+            f"FOOTFALL_PROMOTION_APPROVAL=required: {model_id} becomes champion only with a "
+            f"person's approval: {REMEDY.format(model_id)}"
+        )
+    approval = _approval_of_now(model_id, by, why) if by else None
+    done = promote_if_better(model_id, now=now, actor=actor, approval=approval)
     if not done.promoted and done.champion != model_id:
-        raise NotBetter(f"{model_id} stays challenger: {done.reason}; train a newer one")
+        raise NotBetter(f"{model_id} stays {done.state}: {done.reason}")
     return done
 
 
-def promote_if_better(model_id: str, *, now: datetime, actor: str) -> Promotion:
+def promote_if_better(
+    model_id: str, *, now: datetime, actor: str, approval: Approval | None = None
+) -> Promotion:
     """Promote the first model of its name, or one that beats the champion on the same holdout.
+
+    Where approval is required, evidence alone does not promote: a person's approval is needed, of
+    these bytes and against this champion. A model that was demoted always needs one.
 
     Raises:
         NotFound: no model has this id.
         NotReady: the holdout cannot be read.
     """
-    with transaction() as connection:
-        holdout = holdout_as_of(models.find_model(connection, model_id))
-        contested = bool(models.champions(connection))
-    if contested:
-        build_snapshots([holdout])
+    prepare(model_id)
     with transaction() as connection:
         models.lock_models(connection)
-        challenger = models.find_model(connection, model_id)
-        champion = next(
-            (row for row in models.champions(connection) if row.name == challenger.name), None
-        )
-        if champion is not None and champion.model_id == model_id:
-            return _unchanged(challenger, champion, "is the champion already")
-        if reason := _why_unfit(challenger):
-            return _unchanged(challenger, champion, reason)
-        if champion is not None and fitted_until(champion) > holdout:
-            return _unchanged(
-                challenger,
-                champion,
-                f"the champion {champion.model_id} has learnt from labels until "
-                f"{fitted_until(champion).date()}, so {holdout.date()} cannot judge it",
-            )
-        compared = _compare(connection, challenger, champion)
-        decision = compared.decision
-        if decision.promoted:
-            models.crown(connection, challenger, now=now)
-            audit.append(
-                connection,
-                actor=actor,
-                act="promote",
-                subject=model_id,
-                detail={
-                    "sha256": challenger.sha256,
-                    "reason": decision.reason,
-                    "instead_of": champion.model_id if champion else None,
-                    **({"gain": dict(compared.gain)} if compared.gain else {}),
-                },
-                now=now,
-            )
-    keeps = champion.model_id if champion else None
+        judged = judge(connection, model_id, asked_by_a_person=approval is not None)
+        refused = _why_not(judged, approval)
+        if refused is None:
+            models.crown(connection, judged.challenger, now=now)
+            _note(connection, "promote", judged, judged.reason, approval, actor=actor, now=now)
+        elif approval is not None and not _is_champion(judged):
+            _note(connection, "reject_promotion", judged, refused, approval, actor=actor, now=now)
+    keeps = judged.champion.model_id if judged.champion else None
     return Promotion(
         model_id=model_id,
-        name=challenger.name,
-        promoted=decision.promoted,
-        reason=decision.reason,
-        champion=model_id if decision.promoted else keeps,
-        metrics=compared.metrics,
-        champion_metrics=compared.champion_metrics,
-        gain=compared.gain,
+        name=judged.challenger.name,
+        promoted=refused is None,
+        reason=refused or judged.reason,
+        state="champion" if refused is None else judged.challenger.state,
+        champion=model_id if refused is None else keeps,
+        metrics=judged.metrics,
+        champion_metrics=judged.champion_metrics,
+        gain=judged.gain,
     )
 
 
-def _why_unfit(challenger: models.ModelRow) -> str | None:
-    """Say which of its checks a model failed when it was trained; None if it may be promoted."""
-    checks = challenger.metrics.get("checks")
-    if not checks:
-        return "it was trained before models were checked"
-    failed = [check["detail"] for check in checks if not check["passed"]]
-    return "; ".join(failed) or None
+def _why_not(judged: Judged, approval: Approval | None) -> str | None:
+    """Say why a challenger does not become champion; None if it does."""
+    if approval is not None and not _is_champion(judged):
+        if reason := why_not_approved(approval, judged.challenger, judged.champion):
+            return reason
+    if not judged.better:
+        return judged.reason
+    if approval is None and settings().promotion_approval == "required":
+        remedy = REMEDY.format(judged.challenger.model_id)
+        return f"{judged.reason}, and it waits for a person's approval: {remedy}"
+    return None
 
 
-def _unchanged(
-    challenger: models.ModelRow, champion: models.ModelRow | None, reason: str
-) -> Promotion:
-    keeps = champion.model_id if champion else None
-    return Promotion(challenger.model_id, challenger.name, False, reason, keeps, {}, {})
+def _is_champion(judged: Judged) -> bool:
+    champion = judged.champion
+    return champion is not None and champion.model_id == judged.challenger.model_id
 
 
-@dataclass(frozen=True)
-class _Compared:
-    decision: "Decision"
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    champion_metrics: Mapping[str, float] = field(default_factory=dict)
-    gain: Mapping[str, float] = field(default_factory=dict)
+def _approval_of_now(model_id: str, by: str, because: str) -> Approval:
+    """Return the approval of a model as it is now, against the champion of now."""
+    with transaction() as connection:
+        challenger = models.find_model(connection, model_id)
+        champion = models.champion(connection, challenger.name)
+    against = champion.model_id if champion else None
+    return Approval(model_id, challenger.sha256, against, True, by, because, challenger.demoted_at)
 
 
-def _compare(
+def _note(
     connection: Connection[TupleRow],
-    challenger: models.ModelRow,
-    champion: models.ModelRow | None,
-) -> _Compared:
-    """Judge both on the challenger's holdout, read once, as the warehouse has it today."""
-    from ml.evaluate import evaluate
-    from ml.promote import Decision, decide, gain
-
-    if champion is None:
-        return _Compared(Decision(True, "the first champion of its name"))
-    holdout = holdout_as_of(challenger)
-    names = sorted({*challenger.features, *champion.features})
-    there = features.feature_columns(connection)
-    if gone := [name for name in champion.features if name not in there]:
-        return _Compared(
-            Decision(True, f"the champion needs {gone[0]}, which is no feature any more")
-        )
-    label = LABELS[challenger.name]
-    frame = features.read_labelled(connection, label, [holdout], names)
-    labels = frame["label"].to_numpy(dtype="float64")
-    ours = _probabilities(connection, challenger, frame)
-    theirs = _probabilities(connection, champion, frame)
-    try:
-        metrics, champion_metrics = evaluate(labels, ours), evaluate(labels, theirs)
-    except MlError as error:
-        raise NotReady(f"the holdout of {holdout.date()} cannot judge: {error}") from None
-    gained = gain(labels, ours, theirs)
-    return _Compared(
-        decide(metrics, champion_metrics, gained),
-        metrics.as_dict(),
-        champion_metrics.as_dict(),
-        gained.as_dict(),
+    act: str,
+    judged: Judged,
+    reason: str,
+    approval: Approval | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Write to the audit log what became of a challenger, by whom and why."""
+    champion = judged.champion.model_id if judged.champion else None
+    audit.append(
+        connection,
+        actor=actor,
+        act=act,
+        subject=judged.challenger.model_id,
+        detail={
+            "sha256": judged.challenger.sha256,
+            "reason": reason,
+            ("instead_of" if act == "promote" else "champion"): champion,
+            **({"gain": dict(judged.gain)} if judged.gain else {}),
+            **(approval.as_detail() if approval else {}),
+        },
+        now=now,
     )
-
-
-def _probabilities(
-    connection: Connection[TupleRow], model: models.ModelRow, frame: "pd.DataFrame"
-) -> "NDArray[np.float64]":
-    from ml.calibrate import Calibration
-    from ml.explain import margins
-    from ml.features import matrix
-    from ml.train import from_bytes
-
-    names = tuple(model.features)
-    booster = from_bytes(models.artefact(connection, model.model_id))
-    found = margins(booster, matrix(frame, names), names)
-    return Calibration(**model.calibration).probabilities(found)

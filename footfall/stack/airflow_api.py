@@ -137,6 +137,22 @@ class AirflowApi:
             time.sleep(POLL_SECONDS)
         return seen
 
+    def questions(self, run: DagRun) -> dict[str, dict[str, Any]]:
+        """Return what a run waits for a person to answer, by the task that asks."""
+        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/hitlDetails"
+        asked = self._get(path, response_received=False)["hitl_details"]
+        return {_task(row["task_instance"]): row for row in asked}
+
+    def answer(self, question: dict[str, Any], option: str, **params: Any) -> None:
+        """Answer a question as the user who is logged in."""
+        task = question["task_instance"]
+        self._send(
+            "PATCH",
+            f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+            f"/{task['map_index']}/hitlDetails",
+            {"chosen_options": [option], "params_input": params},
+        )
+
     def backfill(self, dag_id: str, since: datetime, until: datetime) -> int:
         """Ask for the runs of the intervals that start in ``[since, until]``; return its id."""
         body = {

@@ -15,8 +15,9 @@ State = Literal["challenger", "champion", "retired"]
 
 COLUMNS: LiteralString = (
     "model_id, name, trained_at, as_of, sha256, params, metrics, features, state, calibration,"
-    " promoted_at"
+    " promoted_at, demoted_at"
 )
+OF_A_CHAMPION = ["promote", "reinstate", "demote"]  # acts of the audit log
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,23 @@ class ModelRow:
     state: State
     calibration: Mapping[str, float]
     promoted_at: datetime | None
+    demoted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """What the audit log tells of one model: who did what with it, when, and why."""
+
+    at: datetime
+    actor: str
+    act: str
+    model_id: str
+    name: str
+    detail: Mapping[str, Any]
 
 
 def lock_models(connection: Connection[TupleRow]) -> None:
-    """Let nobody else store or promote until this transaction ends."""
+    """Let nobody else store, promote or demote until this transaction ends."""
     connection.execute("lock table ml.models in share row exclusive mode")
 
 
@@ -99,6 +113,33 @@ def champions(connection: Connection[TupleRow]) -> list[ModelRow]:
         ).fetchall()
 
 
+def champion(connection: Connection[TupleRow], name: str) -> ModelRow | None:
+    """Return the champion of a name, if there is one."""
+    return next((row for row in champions(connection) if row.name == name), None)
+
+
+def former_champions(connection: Connection[TupleRow], name: str) -> list[ModelRow]:
+    """Return the retired models of a name that were champion and not demoted, the newest first."""
+    with connection.cursor(row_factory=class_row(ModelRow)) as cursor:
+        return cursor.execute(
+            "select " + COLUMNS + " from ml.models where name = %s and state = 'retired'"
+            " and promoted_at is not null and demoted_at is null"
+            " order by promoted_at desc, model_id",
+            (name,),
+        ).fetchall()
+
+
+def acts(connection: Connection[TupleRow]) -> list[Act]:
+    """Return every act that made or ended a champion, the oldest first."""
+    with connection.cursor(row_factory=class_row(Act)) as cursor:
+        return cursor.execute(
+            "select at, actor, act, model_id, name, detail"
+            " from privacy.audit_log join ml.models on model_id = subject"
+            " where act = any(%s) order by entry_id",
+            (OF_A_CHAMPION,),
+        ).fetchall()
+
+
 def artefact(connection: Connection[TupleRow], model_id: str) -> bytes:
     """Return a model's artefact (UBJSON).
 
@@ -124,7 +165,16 @@ def crown(connection: Connection[TupleRow], model: ModelRow, *, now: datetime) -
         (model.name,),
     )
     connection.execute(
-        "update ml.models set state = 'champion', promoted_at = %s where model_id = %s",
+        "update ml.models set state = 'champion', promoted_at = %s, demoted_at = null"
+        " where model_id = %s",
+        (now, model.model_id),
+    )
+
+
+def dethrone(connection: Connection[TupleRow], model: ModelRow, *, now: datetime) -> None:
+    """Retire a champion for good: it is no successor any more."""
+    connection.execute(
+        "update ml.models set state = 'retired', demoted_at = %s where model_id = %s",
         (now, model.model_id),
     )
 

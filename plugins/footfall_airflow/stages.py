@@ -1,9 +1,9 @@
 """Tasks made of one function of the product: what its result means to Airflow.
 
 A result is the task's XCom and the ``extra`` of its outlets' events. No result: there was nothing
-to do, the task is skipped and nothing downstream runs. ``NotReady`` is the same, except where the
-stage before has promised its part. Errors that a second try would meet again fail at once; any
-other is tried again.
+to do, the task is skipped and nothing downstream runs. ``NotReady`` and ``NotBetter`` are the same,
+except where the stage before has promised its part. Errors that a second try would meet again fail
+at once; any other is tried again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from airflow.sdk import Asset, Context, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic_core import to_jsonable_python
 
-from footfall.errors import BadArgument, BuildFailed, GateStopped, NotReady, Unusual
+from footfall.errors import BadArgument, BuildFailed, GateStopped, NotBetter, NotReady, Unusual
 from footfall.events.instants import parse_instant
 from footfall_airflow.assets import FEATURES
 
@@ -24,7 +24,7 @@ BACKFILL = "backfill"  # a run's type
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MODEL_NAMES = ["purchase", "churn"]
 # A second try would see the same.
-FINAL = (GateStopped, BadArgument, BuildFailed, NotReady, Unusual)
+FINAL = (GateStopped, BadArgument, BuildFailed, NotBetter, NotReady, Unusual)
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=10)
 AS_OF = {
@@ -55,7 +55,7 @@ def stage(
 
     Args:
         outlets: the assets that the task makes.
-        skips: whether ``NotReady`` skips the task, or fails it.
+        skips: whether ``NotReady`` or ``NotBetter`` skips the task, or fails it.
         options: of Airflow's task.
     """
 
@@ -78,7 +78,7 @@ def _facts(
     try:
         result = body(*args, **kwargs)
     except FINAL as error:
-        nothing_to_do = skips and isinstance(error, NotReady)
+        nothing_to_do = skips and isinstance(error, NotBetter | NotReady)
         verdict = AirflowSkipException if nothing_to_do else AirflowFailException
         raise verdict(str(error)) from error
     if result is None:

@@ -84,6 +84,13 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
     assert tasks["publish_scores"]["publish"]["after"] == ["wait_for_score_set"]
 
 
+def test_what_won_waits_for_approval_where_somebody_has_to_give_it(report: dict[str, Any]) -> None:
+    tasks = report["dags"]["train_models"]["tasks"]
+    assert tasks["propose"] == {"makes": [], "after": ["train"], "mapped": False}
+    assert tasks["approve"] == {"makes": [], "after": ["propose"], "mapped": True}
+    assert tasks["promote_if_better"]["after"] == ["approve", "train"]
+
+
 def test_loaders_side_by_side_tell_of_their_events_once(report: dict[str, Any]) -> None:
     tasks = report["dags"]["load_events"]["tasks"]
     assert [name for name, task in tasks.items() if task["mapped"]] == ["load"]

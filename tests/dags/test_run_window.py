@@ -1,6 +1,5 @@
 """Which window of events a run of load_events is about."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -8,19 +7,10 @@ from typing import Any
 import pytest
 
 from footfall.errors import BadArgument
-from footfall.settings import ROOT
+
+pytestmark = pytest.mark.usefixtures("airflow_home")
 
 TEN, TEN_ONE = (datetime(2026, 5, 1, 10, minute, tzinfo=UTC) for minute in (0, 1))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let Airflow be imported, with a home of its own and the plugins folder on the path."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-        patch.syspath_prepend(ROOT / "plugins")
-        yield
 
 
 def window(run_type: str, **params: str) -> Any:

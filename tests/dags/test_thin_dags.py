@@ -15,9 +15,8 @@ LOGIC = (
     *(ast.Compare, ast.BoolOp, ast.UnaryOp, ast.AugAssign, ast.Raise, ast.Assert, ast.ClassDef),
 )
 SQL = re.compile(r"\b(select|insert|update|delete|create|drop)\b.*\b(from|into|set|table)\b", re.I)
-TOP_LEVEL = {"airflow.sdk", "footfall_airflow.assets", "footfall_airflow.sensors"} | {
-    "footfall_airflow.stages",
-    "datetime",
+TOP_LEVEL = {"airflow.sdk", "datetime"} | {
+    f"footfall_airflow.{part}" for part in ("approvals", "assets", "sensors", "stages")
 }
 
 

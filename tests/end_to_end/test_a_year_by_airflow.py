@@ -22,8 +22,10 @@ from footfall.stack import servers as stack
 from footfall.stack.airflow_api import AirflowApi
 from footfall.stack.home import Home
 from footfall.stack.process import is_free
+from footfall.warehouse import audit
 from footfall.warehouse.connection import connect
 from footfall.warehouse.figures import figures
+from tests.conftest import set_environment
 from tests.test_docs import PAGES, commands, words
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1500)]
@@ -45,11 +47,11 @@ build_snapshots([datetime.fromisoformat(week) for week in sys.argv[1:]])
 
 @pytest.fixture(scope="module")
 def airflow(servers: stack.Status, test_home: Path) -> Iterator[AirflowApi]:
-    """Start Airflow, and send the year to Kafka meanwhile."""
+    """Start Airflow where promotion needs approval, and send the year to Kafka meanwhile."""
     from footfall.events.producer import replay
 
-    settings.cache_clear()
-    with ThreadPoolExecutor(1) as aside:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as aside:
+        set_environment(patch, promotion_approval="required")
         starting = aside.submit(lambda: stack.up(airflow=True))
         replay("complete-journey")
         found = starting.result().as_dict()["airflow"]
@@ -75,8 +77,16 @@ def built(airflow: AirflowApi) -> Dags:
 
 @pytest.fixture(scope="module")
 def published(airflow: AirflowApi, built: Dags) -> dict[str, Any]:
-    """Let Airflow train, score and publish; give what it told of the publication."""
-    built.run("train_models")
+    """Let Airflow train, ask, score and publish; give what it told of the publication."""
+    run = airflow.trigger("train_models")
+    asked = airflow.until(
+        lambda: len(found := airflow.questions(run)) == 2 and found,
+        seconds=LIMIT_SECONDS,
+        waiting_for="both models to be asked about",
+    )
+    for question in asked.values():
+        airflow.answer(question, "Approve", because=f"yes: {question['subject']}")
+    airflow.wait(run, seconds=LIMIT_SECONDS)
     built.follow("score_customers")
     built.follow("publish_scores")
     told: dict[str, Any] = airflow.asset_events("publish_scores")[-1]["extra"]
@@ -180,6 +190,21 @@ def test_the_scores_reach_redis(airflow: AirflowApi, published: dict[str, Any]) 
     for dag_id in ("build_warehouse", "score_customers", "publish_scores"):
         assert {run.run_type for run in airflow.runs(dag_id)} == {"asset_triggered"}
         assert {run.state for run in airflow.runs(dag_id)} == {"success"}
+
+
+def test_what_a_person_approved_is_champion_and_stands_in_the_audit_log(
+    published: dict[str, Any],
+) -> None:
+    champions = {model.model_id for model in list_models() if model.state == "champion"}
+    with connect() as connection:
+        entries = [entry for entry in audit.entries(connection) if entry.act == "promote"]
+    assert {entry.subject for entry in entries} == champions
+    assert len(champions) == 2
+    for entry in entries:
+        detail = json.loads(entry.detail)
+        assert (entry.actor, detail["approved_by"]) == ("airflow", "admin")
+        name = entry.subject.partition("-")[0]
+        assert detail["because"] == f"yes: May {entry.subject} become champion of {name}?"
 
 
 def test_a_backfilled_week_is_scored_and_never_published(

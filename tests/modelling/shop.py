@@ -36,14 +36,14 @@ TABLES = """
 
 
 @cache
-def artefact(name: str, *, honest: bool) -> bytes:
+def artefact(name: str, *, honest: bool, rounds: int) -> bytes:
     """Return a small model of the snapshots' labels, or of coin flips."""
     frame = snapshots(customers=CUSTOMERS)
     learnt = sample(frame, SPLIT.fitted, MODEL_FEATURES)
     labels = learnt.labels if name == "churn" else 1.0 - learnt.labels
     if not honest:
         labels = np.random.default_rng(1).permutation(labels)
-    return to_bytes(fit(dataclasses.replace(learnt, labels=labels), Params(), rounds=40))
+    return to_bytes(fit(dataclasses.replace(learnt, labels=labels), Params(), rounds=rounds))
 
 
 class Shop:
@@ -112,9 +112,10 @@ class Shop:
         holdout: datetime = SPLIT.holdout,
         fitted_until: datetime = SPLIT.holdout,
         checks: Sequence[tuple[str, bool]] = (("not_too_good", True),),
+        rounds: int = 40,
     ) -> str:
         """Store a small model, honest or fitted on coin flips; return its id."""
-        data = artefact(name, honest=honest)
+        data = artefact(name, honest=honest, rounds=rounds)
         row = models.ModelRow(
             model_id=f"{name}-{holdout:%Y%m%d}-{sha256(data)[:8]}",
             name=name,

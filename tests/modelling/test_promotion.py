@@ -1,5 +1,6 @@
 """One champion per name, and only a better one replaces it."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,6 +112,16 @@ def test_a_model_that_failed_a_check_is_refused_even_as_the_first(shop, checks, 
         promote(unfit, now=NOW, actor="test")
     assert not promote_if_better(unfit, now=NOW, actor="test").promoted
     assert _states() == {unfit: "challenger"}
+
+
+def test_a_promotion_notes_what_it_was_made_of(noisy):
+    champion, challenger = noisy
+    done = promote(challenger, now=NOW, actor="test")
+    with transaction() as connection:
+        (entry,) = audit.entries(connection)
+    detail = json.loads(entry.detail)
+    assert (detail["instead_of"], detail["gain"]) == (champion, done.gain)
+    assert challenger.endswith(detail["sha256"][:8])
 
 
 def test_an_unknown_model_is_not_found(shop):
