@@ -4,6 +4,7 @@ MlError
 ├── TooFewRows         a sample is too small, or has one class only: no number would mean anything
 ├── TooFewSnapshots    the history is too short to hold train, validation and holdout apart
 ├── UnknownColumns     a frame does not have the columns that the model was trained on
+├── UnknownTrees       a model's trees are of a kind that is not explained
 └── NotAdditive        SHAP values and base value do not sum to the margin
 """
 
@@ -22,6 +23,10 @@ class TooFewSnapshots(MlError):
 
 class UnknownColumns(MlError):
     """The frame's columns are not the model's."""
+
+
+class UnknownTrees(MlError):
+    """The model's trees are of a kind that is not explained."""
 
 
 class NotAdditive(MlError):

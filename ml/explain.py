@@ -1,17 +1,20 @@
 """Take a margin apart into what each feature added to it.
 
 SHAP values for trees, exact: Lundberg et al., "From local explanations to global understanding with
-explainable AI for trees" (2020), by XGBoost's own ``pred_contribs``, which equals
-shap.TreeExplainer.
+explainable AI for trees" (2020); the same numbers as XGBoost's ``pred_contribs`` and
+shap.TreeExplainer, by `ml.tree_shap`. Margins are XGBoost's own.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
 from ml.errors import NotAdditive
+from ml.tree_shap import Tables, shap_values, tables_of
+from ml.trees import read_forest
 
 TOLERANCE = 1e-4  # log-odds
 
@@ -52,17 +55,24 @@ def contributions(
     """Return the margins of float64[n, k] feature values and what each feature added.
 
     Raises:
+        UnknownTrees: the model is of a kind that is not explained.
         NotAdditive: the parts of a row do not sum to its margin.
     """
-    data = matrix_of(values, names)
-    parts = np.asarray(booster.predict(data, pred_contribs=True), dtype=np.float64)
+    expected = margins(booster, values, names)  # refuses infinite values
+    tables = _tables(bytes(booster.save_raw("json")))
     found = Contributions(
-        margins=np.asarray(booster.predict(data, output_margin=True), dtype=np.float64),
-        base_value=float(parts[0, -1]) if len(parts) else 0.0,
-        shap_values=parts[:, :-1],
+        margins=expected,
+        base_value=tables.base_value,
+        shap_values=shap_values(tables, values.astype(np.float32)),
     )
     check_additive(found)
     return found
+
+
+@lru_cache(maxsize=2)
+def _tables(model: bytes) -> Tables:
+    """Return a model's tables; those of the last ones are kept, for its next chunk of rows."""
+    return tables_of(read_forest(model))
 
 
 def check_additive(found: Contributions) -> None:
@@ -78,5 +88,5 @@ def check_additive(found: Contributions) -> None:
         row = int(wrong[0])
         raise NotAdditive(
             f"row {row}: base value and SHAP values sum to {sums[row]:.6f}, the margin is "
-            f"{found.margins[row]:.6f}; xgboost is not to be trusted here, check its version"
+            f"{found.margins[row]:.6f}; what was looked up is not what the model adds: report it"
         )
