@@ -237,7 +237,7 @@ def gated_build(
     return build(as_of, full_refresh=full_refresh, keep_built=keep_built)
 
 
-def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
+def gated_score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -> "ScoreSet":
     """Check the features, for a build may have changed them since, and score.
 
     Raises:
@@ -253,7 +253,7 @@ def gated_score(as_of: datetime | None = None, *, now: datetime) -> "ScoreSet":
         instant = as_of or newest_features_as_of(connection)
     if instant:
         check_features(instant).enforce()
-    return score(instant, now=now)
+    return score(instant, now=now, anew=anew)
 
 
 def gated_publish(*, now: datetime, actor: str) -> "Publication":

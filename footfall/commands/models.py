@@ -92,15 +92,20 @@ def report(
 
 
 @app.command()
-def score(as_of: AsOf = None, as_json: AsJson = False) -> None:
+def score(
+    as_of: AsOf = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Keep no score of the set before.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Score every customer with every champion, as one complete set."""
     from footfall.path import gated_score
 
-    done = gated_score(as_of, now=now())
+    done = gated_score(as_of, now=now(), anew=anew)
     tell(
         done,
         f"score set {done.score_set} as of {done.as_of.isoformat()}: {done.records:,} scores by "
-        f"{', '.join(done.model_ids)} in {done.seconds:.1f} s",
+        f"{', '.join(done.model_ids)}, {done.explained:,} explained, {done.kept:,} kept, in "
+        f"{done.seconds:.1f} s",
         as_json,
     )
 
@@ -110,6 +115,7 @@ def explain(
     customer: Annotated[str, typer.Argument(help="customer_id, user id or anonymous id")],
     model: Annotated[str | None, typer.Option(help="purchase, churn or a model_id")] = None,
     as_of: AsOf = None,
+    score_set: Annotated[int | None, typer.Option(help="The score of this set.")] = None,
     style: Annotated[
         Literal["html", "json", "text"], typer.Option("--format", help="How to write it.")
     ] = "text",
@@ -120,7 +126,7 @@ def explain(
 
     from footfall.modelling.explaining import explain as account
 
-    explanation = account(customer, model=model, as_of=as_of)
+    explanation = account(customer, model=model, as_of=as_of, score_set=score_set)
     if style == "html":
         text = explanation.as_html()
     elif style == "json":

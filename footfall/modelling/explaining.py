@@ -12,7 +12,7 @@ from footfall.warehouse import models
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.customers import resolve
 from footfall.warehouse.scores import ScoreRow, newest_score
-from ml.explain import TOLERANCE, contributions
+from ml.explain import TOLERANCE, margins
 from ml.features import BY_NAME, fingerprints
 from ml.labels import LABELS
 from ml.train import from_bytes, sha256
@@ -105,7 +105,11 @@ class Explanation:
 
 
 def explain(
-    customer: str, *, model: str | None = None, as_of: datetime | None = None
+    customer: str,
+    *,
+    model: str | None = None,
+    as_of: datetime | None = None,
+    score_set: int | None = None,
 ) -> Explanation:
     """Explain a customer's newest score, and check it against its model.
 
@@ -113,6 +117,7 @@ def explain(
         customer: customer_id, user id or anonymous id.
         model: purchase, churn or a model_id; default: churn where there is one, else purchase.
         as_of: the score of this instant; default: the newest.
+        score_set: the score of this set: when an instant was scored again, the one before, too.
 
     Raises:
         NotFound: nobody has this id, or there is no such score.
@@ -120,9 +125,9 @@ def explain(
     """
     with transaction() as connection:
         customer_id = resolve(connection, customer)
-        row = newest_score(connection, customer_id, model=model, as_of=as_of)
+        row = newest_score(connection, customer_id, model=model, as_of=as_of, score_set=score_set)
         if row is None:
-            raise NotFound(_nothing(customer, model, as_of))
+            raise NotFound(_nothing(customer, model, as_of, score_set))
         made_by = models.find_model(connection, row.model_id)
         artefact = models.artefact(connection, row.model_id)
     _verify(row, made_by, artefact)
@@ -166,24 +171,26 @@ def _verify(row: ScoreRow, made_by: models.ModelRow, artefact: bytes) -> None:
         )
         if len(names) != values.shape[1] or fingerprints(values, names) != [row.features_sha256]:
             altered = f"the features of {row.customer_id}"
-        elif (
-            abs(contributions(from_bytes(artefact), values, names).margins[0] - row.margin)
-            > TOLERANCE
+        elif abs(margins(from_bytes(artefact), values, names)[0] - row.margin) > TOLERANCE or (
+            abs(row.base_value + sum(row.shap_values) - row.margin) > TOLERANCE
         ):
             altered = f"the score of {row.customer_id}"
         else:
             return
     raise NotReady(
         f"{altered} in score set {row.score_set} is not what was stored; score again with: "
-        "footfall score"
+        "footfall score --anew"
     )
 
 
-def _nothing(customer: str, model: str | None, as_of: datetime | None) -> str:
+def _nothing(
+    customer: str, model: str | None, as_of: datetime | None, score_set: int | None
+) -> str:
     by = f" by {model}" if model else ""
     when = f" as of {as_of.isoformat()}" if as_of else ""
+    where = f" in score set {score_set}" if score_set is not None else ""
     return (
-        f"customer {customer!r} has no score{by}{when}: outside the model's population, not "
+        f"customer {customer!r} has no score{by}{when}{where}: outside the model's population, not "
         "profiled, or not scored yet (footfall score)"
     )
 

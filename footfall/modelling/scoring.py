@@ -19,15 +19,19 @@ from footfall.warehouse.scores import (
     begin_score_set,
     complete_score_set,
     copy_scores,
+    features_of_scores,
+    keep_scores,
     lock_score_sets,
+    newest_set_by,
 )
 from footfall.warehouse.verdicts import as_of_subject, latest_verdict, newest_features_as_of
 from ml.errors import MlError
-from ml.labels import LABELS, Label
+from ml.labels import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import xgboost as xgb
     from numpy.typing import NDArray
 
     from ml.explain import Contributions
@@ -44,6 +48,8 @@ class ScoreSet:
         as_of: nothing later was used.
         model_ids: the champions that scored.
         records: how many scores.
+        explained: how many of them were worked out.
+        kept: how many were taken over, for the model and the features are those of the set before.
         left_out: champions that did not score, and why.
         seconds: how long it took.
     """
@@ -52,19 +58,23 @@ class ScoreSet:
     as_of: datetime
     model_ids: tuple[str, ...]
     records: int
+    explained: int
+    kept: int
     left_out: Mapping[str, str]
     seconds: float
 
 
-def score(as_of: datetime | None = None, *, now: datetime) -> ScoreSet:
+def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -> ScoreSet:
     """Score each champion's population at an instant.
 
     A champion that has learnt from labels later than ``as_of`` is left out: it would know the
-    future.
+    future. Customers whose features are what they were in the model's newest complete set keep
+    margin, SHAP values and reasons; where they stand among all is always worked out.
 
     Args:
         as_of: an instant with features; default: the newest one.
         now: the wall clock, for ``scored_at`` and ``expires_at``.
+        anew: work out every score, keep none.
 
     Raises:
         NotReady: no champion may score, or no verdict lets these features pass.
@@ -81,20 +91,26 @@ def score(as_of: datetime | None = None, *, now: datetime) -> ScoreSet:
         chosen, left_out = _champions(connection, as_of)
         score_set = begin_score_set(connection, as_of, [row.model_id for row in chosen])
         try:
-            records = sum(_score(connection, row, as_of, score_set, now) for row in chosen)
+            counts = [
+                _score(connection, _Context(score_set, row, as_of, now), anew=anew)
+                for row in chosen
+            ]
         except MlError as error:
             raise NotReady(f"scores as of {as_of.isoformat()} cannot be made: {error}") from None
-        if records == 0:
+        explained, kept = (sum(column) for column in zip(*counts, strict=True))
+        if explained + kept == 0:
             raise NotReady(
                 f"no customer can be scored as of {as_of.isoformat()}: none allows profiling, or "
                 "nothing is built for it; run: footfall build"
             )
-        complete_score_set(connection, score_set, records=records, now=now)
+        complete_score_set(connection, score_set, records=explained + kept, now=now)
     return ScoreSet(
         score_set=score_set,
         as_of=as_of,
         model_ids=tuple(row.model_id for row in chosen),
-        records=records,
+        records=explained + kept,
+        explained=explained,
+        kept=kept,
         left_out=left_out,
         seconds=round(time.monotonic() - started, 3),
     )
@@ -130,24 +146,21 @@ def _champions(
     return chosen, left_out
 
 
-def _score(
-    connection: Connection[TupleRow],
-    model: models.ModelRow,
-    as_of: datetime,
-    score_set: int,
-    now: datetime,
-) -> int:
-    """Score one champion's population in two passes: where everybody stands, then why."""
+def _score(connection: Connection[TupleRow], context: "_Context", *, anew: bool) -> tuple[int, int]:
+    """Score one champion's population in two passes: where everybody stands, then why.
+
+    Returns:
+        How many scores were explained, and how many kept.
+    """
     import numpy as np
 
     from ml.calibrate import Calibration
-    from ml.explain import contributions, margins
+    from ml.explain import margins
     from ml.features import matrix
     from ml.score import percentiles
     from ml.train import from_bytes, sha256
 
-    label, names = LABELS[model.name], tuple(model.features)
-    calibration = Calibration(**model.calibration)
+    model, names = context.model, context.names
     features.require_columns(connection, names)
     artefact = models.artefact(connection, model.model_id)
     if sha256(artefact) != model.sha256:
@@ -156,32 +169,72 @@ def _score(
         )
     booster = from_bytes(artefact)
     every = [
-        margins(booster, matrix(chunk, names), names)
-        for chunk in _chunks(connection, label, as_of, names)
+        margins(booster, matrix(chunk, names), names) for chunk in _chunks(connection, context)
     ]
     if not every:
-        return 0
-    probabilities = calibration.probabilities(np.concatenate(every))
+        return 0, 0
+    probabilities = Calibration(**model.calibration).probabilities(np.concatenate(every))
     ranks = percentiles(probabilities)
-    context = _Context(score_set, model, label, as_of, now)
-    done = 0
-    for chunk in _chunks(connection, label, as_of, names):
-        values = matrix(chunk, names)
+    kept_set = None if anew else newest_set_by(connection, model.model_id)
+    done = explained = 0
+    for chunk in _chunks(connection, context):
         here = slice(done, done + len(chunk))
-        parts = contributions(booster, values, names)
-        rows = context.rows(chunk, values, parts, probabilities[here], ranks[here])
-        done += copy_scores(connection, rows)
-    return done
+        frame = chunk.assign(probability=probabilities[here], percentile=ranks[here])
+        explained += _write(connection, context, frame, booster, kept_set)
+        done += len(chunk)
+    return explained, done - explained
 
 
-def _chunks(
-    connection: Connection[TupleRow], label: Label, as_of: datetime, names: tuple[str, ...]
-) -> Iterator["pd.DataFrame"]:
+def _write(
+    connection: Connection[TupleRow],
+    context: "_Context",
+    chunk: "pd.DataFrame",
+    booster: "xgb.Booster",
+    kept_set: int | None,
+) -> int:
+    """Write the scores of a chunk; return how many were explained, not kept."""
+    import numpy as np
+
+    from ml.explain import TOLERANCE, contributions
+    from ml.features import fingerprints, matrix
+
+    values = matrix(chunk, context.names)
+    chunk = chunk.assign(features_sha256=fingerprints(values, context.names))
+    model_id, customers = context.model.model_id, chunk["customer_id"]
+    kept = np.zeros(len(chunk), dtype=np.bool_)
+    if kept_set is not None:
+        before = features_of_scores(
+            connection,
+            kept_set,
+            model_id,
+            str(customers.iloc[0]),
+            str(customers.iloc[-1]),
+            tolerance=TOLERANCE,
+        )
+        kept = (customers.map(before) == chunk["features_sha256"]).to_numpy(dtype=np.bool_)
+        ranks = dict(zip(customers[kept], chunk["percentile"][kept].tolist(), strict=True))
+        keep_scores(
+            connection,
+            kept_set,
+            model_id,
+            ranks,
+            score_set=context.score_set,
+            as_of=context.as_of,
+            scored_at=context.now,
+            expires_at=context.expires_at,
+        )
+    if kept.all():
+        return 0
+    parts = contributions(booster, values[~kept], context.names)
+    return copy_scores(connection, context.rows(chunk[~kept], values[~kept], parts))
+
+
+def _chunks(connection: Connection[TupleRow], context: "_Context") -> Iterator["pd.DataFrame"]:
     return features.read_snapshot(
         connection,
-        as_of,
-        names,
-        activity_column=label.activity_column,
+        context.as_of,
+        context.names,
+        activity_column=LABELS[context.model.name].activity_column,
         chunk_rows=CHUNK_ROWS,
     )
 
@@ -192,36 +245,39 @@ class _Context:
 
     score_set: int
     model: models.ModelRow
-    label: Label
     as_of: datetime
     now: datetime
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features that the model reads."""
+        return tuple(self.model.features)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the scores stop to be fresh."""
+        return self.now + timedelta(hours=settings().score_ttl_hours)
+
     def rows(
-        self,
-        chunk: "pd.DataFrame",
-        values: "NDArray[np.float64]",
-        parts: "Contributions",
-        probabilities: "NDArray[np.float64]",
-        ranks: "NDArray[np.float64]",
+        self, chunk: "pd.DataFrame", values: "NDArray[np.float64]", parts: "Contributions"
     ) -> Iterator[ScoreRow]:
-        from ml.features import fingerprints
+        """Yield what is stored of each customer of a chunk."""
         from ml.reasons import reasons
 
-        names = tuple(self.model.features)
-        expires_at = self.now + timedelta(hours=settings().score_ttl_hours)
+        label, names, expires_at = LABELS[self.model.name], self.names, self.expires_at
         for customer_id, numbers, contributed, margin, probability, rank, fingerprint in zip(
             chunk["customer_id"],
             values.tolist(),
             parts.shap_values.tolist(),
             parts.margins.tolist(),
-            probabilities.tolist(),
-            ranks.tolist(),
-            fingerprints(values, names),
+            chunk["probability"].tolist(),
+            chunk["percentile"].tolist(),
+            chunk["features_sha256"],
             strict=True,
         ):
             known = [None if number != number else number for number in numbers]
             why = reasons(
-                self.label,
+                label,
                 dict(zip(names, contributed, strict=True)),
                 dict(zip(names, known, strict=True)),
             )

@@ -1,15 +1,15 @@
 """Score sets: all champions' scores of one instant, written whole or not at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
-SCORE_COLUMNS = (
+SCORE_COLUMNS: LiteralString = (
     "score_set, model_id, customer_id, as_of, probability, percentile, margin, base_value,"
     " shap_values, feature_values, reasons, features_sha256, scored_at, expires_at"
 )
@@ -85,6 +85,84 @@ def copy_scores(connection: Connection[TupleRow], rows: Iterable[ScoreRow]) -> i
     return count
 
 
+def newest_set_by(connection: Connection[TupleRow], model_id: str) -> int | None:
+    """Return the newest complete set that a model took part in; None if there is none."""
+    row = connection.execute(
+        "select max(score_set) from ml.score_sets"
+        " where completed_at is not null and %s = any(model_ids)",
+        (model_id,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def features_of_scores(
+    connection: Connection[TupleRow],
+    score_set: int,
+    model_id: str,
+    first: str,
+    last: str,
+    *,
+    tolerance: float,
+) -> dict[str, str]:
+    """Return the features' SHA-256 by customer_id, from the first customer to the last.
+
+    A score whose parts are farther than the tolerance (in log-odds) from its margin is left out.
+    """
+    return dict(
+        connection.execute(
+            "select customer_id, features_sha256 from ml.scores"
+            " where score_set = %s and model_id = %s and customer_id between %s and %s"
+            " and abs(base_value + (select sum(part) from unnest(shap_values) as part) - margin)"
+            " <= %s",
+            (score_set, model_id, first, last, tolerance),
+        ).fetchall()
+    )
+
+
+def keep_scores(
+    connection: Connection[TupleRow],
+    kept_set: int,
+    model_id: str,
+    ranks: Mapping[str, float],
+    *,
+    score_set: int,
+    as_of: datetime,
+    scored_at: datetime,
+    expires_at: datetime,
+) -> int:
+    """Take customers' scores by a model over from an earlier set, inside Postgres; return how many.
+
+    Args:
+        connection: to the warehouse.
+        kept_set: the earlier set.
+        model_id: whose scores.
+        ranks: the new percentile by customer_id.
+        score_set: the new set.
+        as_of: of the new set.
+        scored_at: of the new set.
+        expires_at: of the new set.
+    """
+    return connection.execute(
+        "insert into ml.scores (" + SCORE_COLUMNS + ")"
+        " select %(score_set)s, model_id, customer_id, %(as_of)s, probability, stands.percentile,"
+        " margin, base_value, shap_values, feature_values, reasons, features_sha256,"
+        " %(scored_at)s, %(expires_at)s"
+        " from unnest(%(customer_ids)s::text[], %(percentiles)s::float8[])"
+        " as stands (customer_id, percentile) join ml.scores using (customer_id)"
+        " where score_set = %(kept_set)s and model_id = %(model_id)s",
+        {
+            "score_set": score_set,
+            "as_of": as_of,
+            "scored_at": scored_at,
+            "expires_at": expires_at,
+            "customer_ids": list(ranks),
+            "percentiles": list(ranks.values()),
+            "kept_set": kept_set,
+            "model_id": model_id,
+        },
+    ).rowcount
+
+
 def complete_score_set(
     connection: Connection[TupleRow], score_set: int, *, records: int, now: datetime
 ) -> None:
@@ -101,6 +179,7 @@ def newest_score(
     *,
     model: str | None = None,
     as_of: datetime | None = None,
+    score_set: int | None = None,
 ) -> ScoreRow | None:
     """Return a customer's score in the newest complete set that has one; None if there is none.
 
@@ -109,6 +188,7 @@ def newest_score(
         customer_id: whose.
         model: only by this model: a model_id or a name. Without it, churn is preferred.
         as_of: only of this instant.
+        score_set: only of this set.
     """
     with connection.cursor(row_factory=class_row(ScoreRow)) as cursor:
         return cursor.execute(
@@ -120,8 +200,14 @@ def newest_score(
             " where t.completed_at is not null and s.customer_id = %(customer_id)s"
             " and (%(model)s::text is null or %(model)s in (m.model_id, m.name))"
             " and (%(as_of)s::timestamptz is null or s.as_of = %(as_of)s)"
+            " and (%(score_set)s::bigint is null or s.score_set = %(score_set)s)"
             " order by s.score_set desc, m.name limit 1",
-            {"customer_id": customer_id, "model": model, "as_of": as_of},
+            {
+                "customer_id": customer_id,
+                "model": model,
+                "as_of": as_of,
+                "score_set": score_set,
+            },
         ).fetchone()
 
 

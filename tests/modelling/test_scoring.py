@@ -1,5 +1,6 @@
 """A score set is whole, checked, explained, and knows nothing of the future."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -12,7 +13,7 @@ from footfall.modelling.explaining import explain
 from footfall.modelling.scoring import score
 from ml.catalogue import MODEL_FEATURES
 from ml.features import fingerprints
-from tests.ml.samples import SNAPSHOTS
+from tests.ml.samples import SNAPSHOTS, snapshots
 from tests.modelling.shop import CUSTOMERS, NOW
 
 AS_OF = SNAPSHOTS[-1]
@@ -74,9 +75,57 @@ def test_chunks_change_nothing(scored, monkeypatch):
     )
     whole = score(now=NOW)
     monkeypatch.setattr(scoring, "CHUNK_ROWS", 7)
-    parts = score(now=NOW)
+    parts = score(now=NOW, anew=True)
     ask = scored.connection.execute
     assert ask(query, (whole.score_set,)).fetchall() == ask(query, (parts.score_set,)).fetchall()
+
+
+def _rows(shop, score_set):
+    return shop.connection.execute(
+        "select model_id, customer_id, as_of, probability, percentile, margin, base_value,"
+        " shap_values, feature_values, reasons, features_sha256, scored_at, expires_at"
+        " from ml.scores where score_set = %s order by 1, 2",
+        (score_set,),
+    ).fetchall()
+
+
+def test_only_who_changed_is_explained_and_the_set_equals_one_made_anew(scored, monkeypatch):
+    monkeypatch.setattr(scoring, "CHUNK_ROWS", 40)
+    first = score(now=NOW)
+    assert (first.explained, first.kept) == (2 * CUSTOMERS, 0)
+    changed = [f"c{number:020x}" for number in (3, 77)]
+    scored.connection.execute(
+        "update analytics.customer_features set order_count_90d = order_count_90d + 9"
+        " where customer_id = any(%s)",
+        (changed,),
+    )
+    withdrawn, erased, altered = (f"c{number:020x}" for number in (5, 6, 7))
+    scored.connection.execute(
+        "update analytics.dim_customers set is_profilable = false where customer_id = %s",
+        (withdrawn,),
+    )
+    scored.connection.execute("delete from ml.scores where customer_id = %s", (erased,))
+    scored.connection.execute(
+        "update ml.scores set shap_values[1] = 9 where customer_id = %s", (altered,)
+    )
+    later = NOW + timedelta(hours=1)
+    second = score(now=later)
+    assert second.records == 2 * (CUSTOMERS - 1)
+    assert (second.explained, second.kept) == (8, second.records - 8)
+    anew = score(now=later, anew=True)
+    assert (anew.explained, anew.kept) == (second.records, 0)
+    assert _rows(scored, second.score_set) == _rows(scored, anew.score_set)
+    third = score(now=later)
+    assert (third.explained, third.kept) == (0, second.records)
+    assert _rows(scored, third.score_set) == _rows(scored, anew.score_set)
+
+
+def test_another_model_keeps_nothing_of_the_one_before(scored):
+    score(now=NOW)
+    scored.connection.execute("update ml.models set state = 'retired' where name = 'churn'")
+    scored.model(honest=False, state="champion")
+    done = score(now=NOW)
+    assert (done.explained, done.kept) == (CUSTOMERS, CUSTOMERS)
 
 
 def test_unchecked_features_are_not_scored(scored):
@@ -141,20 +190,31 @@ def test_an_altered_artefact_is_not_used(scored):
         score(now=NOW)
 
 
-def test_an_explanation_is_the_same_bytes_each_time(scored):
-    score(now=NOW)
-    first, again = explain("user-3"), explain("user-3")
-    assert first.as_html() == again.as_html()
-    assert first.as_text() == again.as_text()
-    assert first.as_dict() == again.as_dict()
-    assert first.customer_id == f"c{3:020x}"
+def _told(customer, **which):
+    told = explain(customer, **which)
+    return told.as_text(), told.as_html(), json.dumps(told.as_dict())
 
 
-def test_an_explanation_outlives_a_rebuild_of_the_features(scored):
-    score(now=NOW)
-    before = explain("user-3").as_dict()
-    scored.connection.execute("truncate analytics.customer_features")
-    assert explain("user-3").as_dict() == before
+def test_an_explanation_is_the_same_bytes_whatever_happens_later(scored):
+    done = score(now=NOW)
+    before = _told("user-3", as_of=AS_OF)
+    assert _told("user-3") == before
+    assert explain("user-3").customer_id == f"c{3:020x}"
+    # Another champion, features built anew and otherwise, and a newer set of a later instant.
+    scored.connection.execute("update ml.models set state = 'retired' where name = 'churn'")
+    newer = scored.model(honest=False, state="champion")
+    scored.connection.execute("truncate analytics.customer_features, analytics.customer_labels")
+    assert _told("user-3") == before
+    later = AS_OF + timedelta(days=7)
+    scored.fill(snapshots([AS_OF, later], customers=CUSTOMERS, seed=2))
+    scored.pass_features(later)
+    score(now=NOW + timedelta(days=7))
+    assert explain("user-3").model_id == newer
+    assert _told("user-3", as_of=AS_OF) == before
+    # The same instant scored again is told of by the newest set; the one before is there, too.
+    score(AS_OF, now=NOW + timedelta(days=8))
+    assert _told("user-3", as_of=AS_OF) != before
+    assert _told("user-3", score_set=done.score_set) == before
 
 
 def test_an_explanation_adds_up_and_names_its_model(scored):
@@ -188,3 +248,5 @@ def test_a_score_of_another_instant_is_not_found(scored):
     score(now=NOW)
     with pytest.raises(NotFound, match="has no score by churn as of 2017-04-01"):
         explain("user-3", model="churn", as_of=SNAPSHOTS[0])
+    with pytest.raises(NotFound, match="in score set 999"):
+        explain("user-3", score_set=999)
