@@ -23,17 +23,38 @@ def by_hand(events: int, folder: Path) -> Run:
 
 def quix_streams(events: int, folder: Path) -> Run:
     """Load with Quix Streams, in an environment that is made for it the first time."""
-    python = folder / "quix" / "bin" / "python"
-    if not python.exists():
-        _make_environment(python, HERE / "quix-requirements.txt", folder)
-    return _load(python, "quix_sink.py", events, folder)
+    return _load(_environment("quix", folder), "quix_sink.py", events, folder)
 
 
-def _make_environment(python: Path, pins: Path, folder: Path) -> None:
+def woodelf(model: Path, rows: Path, found: Path, folder: Path) -> float:
+    """Explain rows with woodelf, in an environment that is made for it the first time.
+
+    Args:
+        model: a booster's file.
+        rows: a file of numpy.
+        found: the file for the SHAP values.
+        folder: for the environment.
+
+    Returns:
+        The seconds, without the start of the process.
+    """
+    task = {"model": str(model), "rows": str(rows), "found": str(found)}
+    program = [_environment("woodelf", folder), HERE / "woodelf_shap.py"]
+    done = run(program, cwd=folder, given=json.dumps(task))
+    return float(json.loads(done.output)["seconds"])
+
+
+def _environment(name: str, folder: Path) -> Path:
+    """Return the Python of a peer's environment."""
+    python = folder / name / "bin" / "python"
+    if python.exists():
+        return python
+    pins = HERE / f"{name}-requirements.txt"
     uv: list[str | Path] = [UV, "--quiet"]
     run([*uv, "venv", "--python", sys.executable, python.parent.parent], cwd=folder)
     target: list[str | Path] = ["--python", python, "--require-hashes", "--requirements", pins]
     run([*uv, "pip", "install", *target], cwd=folder)
+    return python
 
 
 def _load(python: Path, program: str, events: int, folder: Path) -> Run:
