@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ml.errors import UnknownTrees
 from ml.trees import Forest, Leaf, Step, Tree
 
-QUESTIONS = 8  # of a piece, so that a row's answers are one byte
+QUESTIONS = 8  # of a piece: tables small enough for a core's cache, and few of them
 MOST_QUESTIONS = 12  # distinct features on one path: its table has 4,096 rows
 BLOCK_ROWS = 8192  # what is in use at once fits into a core's cache
 
@@ -40,14 +40,14 @@ class Piece:
     Attributes:
         entries: the questions about the way to it, one per feature: are these steps all taken?
         inside: the questions of its own nodes, one each: does the row go left there?
-        bits: uint8 or uint16[questions, 1], the place of each answer in a row's line.
+        bits: uint16[questions, 1], the place of each answer in a row's line.
         features: which get a part.
         table: float64[features, 2 ** questions], by line.
     """
 
     entries: tuple[tuple[Step, ...], ...]
     inside: slice
-    bits: NDArray[np.unsignedinteger]
+    bits: NDArray[np.uint16]
     features: tuple[int, ...]
     table: NDArray[np.float64]
 
@@ -181,9 +181,8 @@ def _answers(questions: int) -> NDArray[np.bool_]:
 
 
 @cache
-def _bits(questions: int) -> NDArray[np.unsignedinteger]:
-    kind = np.uint8 if questions <= 8 else np.uint16
-    return np.left_shift(1, np.arange(questions)).astype(kind)
+def _bits(questions: int) -> NDArray[np.uint16]:
+    return np.left_shift(1, np.arange(questions)).astype(np.uint16)
 
 
 @cache

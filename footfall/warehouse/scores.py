@@ -92,7 +92,8 @@ def newest_set_by(connection: Connection[TupleRow], model_id: str) -> int | None
         " where completed_at is not null and %s = any(model_ids)",
         (model_id,),
     ).fetchone()
-    return row[0] if row else None
+    newest: int | None = row[0] if row else None
+    return newest
 
 
 def features_of_scores(
@@ -108,15 +109,13 @@ def features_of_scores(
 
     A score whose parts are farther than the tolerance (in log-odds) from its margin is left out.
     """
-    return dict(
-        connection.execute(
-            "select customer_id, features_sha256 from ml.scores"
-            " where score_set = %s and model_id = %s and customer_id between %s and %s"
-            " and abs(base_value + (select sum(part) from unnest(shap_values) as part) - margin)"
-            " <= %s",
-            (score_set, model_id, first, last, tolerance),
-        ).fetchall()
+    rows = connection.execute(
+        "select customer_id, features_sha256 from ml.scores"
+        " where score_set = %s and model_id = %s and customer_id between %s and %s"
+        " and abs(base_value + (select sum(part) from unnest(shap_values) as part) - margin) <= %s",
+        (score_set, model_id, first, last, tolerance),
     )
+    return {customer_id: features_sha256 for customer_id, features_sha256 in rows}
 
 
 def keep_scores(
