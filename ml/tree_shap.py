@@ -103,14 +103,14 @@ def _lines(piece: Piece, goes_left: NDArray[np.bool_]) -> NDArray[np.intp]:
     if piece.entries:
         entries = [_all_taken(path, goes_left) for path in piece.entries]
         answers = np.concatenate([entries, answers])
-    return np.bitwise_or.reduce(answers * piece.bits, axis=0).astype(np.intp)
+    return np.asarray(np.bitwise_or.reduce(answers * piece.bits, axis=0), dtype=np.intp)
 
 
 def _all_taken(steps: Sequence[Step], goes_left: NDArray[np.bool_]) -> NDArray[np.bool_]:
     first, *more = (
         goes_left[step.node] if step.goes_left else ~goes_left[step.node] for step in steps
     )
-    return np.logical_and.reduce([first, *more]) if more else first
+    return np.asarray(np.logical_and.reduce([first, *more])) if more else first
 
 
 def _cut(leaves: Sequence[Leaf], depth: int) -> Iterator[Piece]:
