@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.peers import programs
+from bench.process import NotMeasured
 from ml.explain import contributions, matrix_of
 
 Values = NDArray[np.float64]
@@ -74,12 +75,16 @@ def measure(
             ways.append(way)
         for number in range(rounds):
             for speed, way in zip(speeds, ways, strict=True):
-                say(f"shap: round {number + 1} of {rounds}: {speed.name}, {speed.threads} thread")
+                say(f"shap: round {number + 1} of {rounds}: {speed.name}, {speed.threads} threads")
                 booster.set_param({"nthread": speed.threads})
-                seconds, theirs = way()
+                try:
+                    seconds, theirs = way()
+                except NotMeasured as reason:
+                    say(f"shap: {speed.name}: {reason}")
+                    continue
                 speed.seconds.append(seconds)
                 speed.differences.append(float(np.abs(theirs[: len(some)] - expected).max()))
-        found += speeds
+        found += [speed for speed in speeds if speed.seconds]
     return found
 
 

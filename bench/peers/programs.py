@@ -52,7 +52,9 @@ def _environment(name: str, folder: Path) -> Path:
     pins = HERE / f"{name}-requirements.txt"
     uv: list[str | Path] = [UV, "--quiet"]
     run([*uv, "venv", "--python", sys.executable, python.parent.parent], cwd=folder)
+    # All that they need is pinned; what xgboost asks for only to use GPUs is left out.
     target: list[str | Path] = ["--python", python, "--require-hashes", "--requirements", pins]
+    target.append("--no-deps")
     run([*uv, "pip", "install", *target], cwd=folder)
     return python
 
