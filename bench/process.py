@@ -82,8 +82,9 @@ def run(
     env: Mapping[str, str] | None = None,
     given: str = "",
     longest: float = LONGEST_SECONDS,
+    memory: type[PeakMemory] = PeakMemory,
 ) -> Finished:
-    """Run a command to its end.
+    """Run a command to its end; ``memory`` says which of its pages count.
 
     Raises:
         NotMeasured: it failed or took too long.
@@ -96,7 +97,7 @@ def run(
             command, cwd=cwd, env=env, stdin=task, stdout=subprocess.PIPE, stderr=errors, text=True
         )
         try:
-            with PeakMemory(process.pid) as memory:
+            with memory(process.pid) as peak:
                 output, _ = process.communicate(timeout=longest)
                 seconds = time.perf_counter() - started
         except subprocess.TimeoutExpired:
@@ -107,7 +108,7 @@ def run(
             errors.seek(0)
             said = [line.strip() for line in errors if line.strip()] or ["no reason given"]
             raise NotMeasured(f"exit {process.returncode}: {said[-1][:200]}")
-    return Finished(output, seconds, memory.megabytes)
+    return Finished(output, seconds, peak.megabytes)
 
 
 @contextmanager

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     raw_retention_days: int | None = Field(default=None, ge=1)
     promotion_approval: Literal["none", "required"] = "none"
     score_ttl_hours: int = 48
+    search_trials: int = Field(default=0, ge=0)
+    search_seconds: float | None = Field(default=None, gt=0)
+    train_in_memory_rows: int = Field(default=5_000_000, ge=1)
+    dask_scheduler: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
     quiet_warn_minutes: int = Field(default=60, ge=1)
     quiet_error_minutes: int = Field(default=360, ge=1)
 
@@ -73,6 +78,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
         *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file", "raw_retention_days"),
+        *("search_seconds", "dask_scheduler"),
         mode="before",
     )
     @classmethod

@@ -57,7 +57,7 @@ class Evidence:
     split: Split
     fitted_rows: int
     frame_sha256: str
-    params: Mapping[str, float]
+    params: Mapping[str, object]
     calibration: Calibration
     holdout: Sample
     probabilities: NDArray[np.float64]

@@ -4,12 +4,14 @@ It is the file features.yml. What dbt and docs/features.md say is written from i
 (``ml.catalogue_pages``), so that each feature is described once.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+SIGNS = {"rising": 1, "falling": -1}
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Feature:
         source: what it is computed from: orders, identities, or kinds of event.
         meaning: one sentence.
         null_when: when it is missing, as the end of "Null …"; None = never.
+        monotone: by model, whether its prediction may only rise (1) or fall (-1) with the feature.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Feature:
     source: str
     meaning: str
     null_when: str | None = None
+    monotone: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -58,6 +62,7 @@ def _feature(theme: str, entry: dict[str, Any], days: int | None) -> Feature:
         source=entry["source"],
         meaning=entry["meaning"].format(within=within),
         null_when=entry.get("missing"),
+        monotone={model: SIGNS[way] for model, way in entry.get("monotone", {}).items()},
     )
 
 
@@ -76,3 +81,10 @@ MODEL_FEATURES = (
     *("product_view_count_30d", "cart_add_count_7d", "cart_add_count_30d"),
     *("cart_adds_since_last_order", "days_since_last_browse"),
 )
+
+
+def monotone(model: str) -> tuple[tuple[str, int], ...]:
+    """Return the features in which this model may only rise (1) or fall (-1)."""
+    return tuple(
+        (feature.name, feature.monotone[model]) for feature in FEATURES if model in feature.monotone
+    )

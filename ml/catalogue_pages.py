@@ -11,6 +11,8 @@ from ml.catalogue import FEATURES, MODEL_FEATURES, Feature
 
 WRITTEN = "Written by `make features` from ml/features.yml. Do not edit."
 
+WAYS = {1: "rise", -1: "fall"}
+
 
 def page() -> str:
     """Return docs/features.md."""
@@ -29,7 +31,10 @@ def page() -> str:
 def _row(feature: Feature) -> str:
     mark = "●" if feature.name in MODEL_FEATURES else ""
     window = f"{feature.window_days} d" if feature.window_days else "all"
-    cells = (f"`{feature.name}`", mark, feature.description, feature.unit, window, feature.source)
+    meaning = feature.description + "".join(
+        f" *{model} may only {WAYS[sign]} with it.*" for model, sign in feature.monotone.items()
+    )
+    cells = (f"`{feature.name}`", mark, meaning, feature.unit, window, feature.source)
     return "| " + " | ".join(cells).replace("|  |", "| |") + " |"
 
 

@@ -24,6 +24,7 @@ CONSTANT_SHARE = 0.99
 ODDS_RATIO = 2.5  # of the holdout's base rate to that of the fitted weeks, or the other way round
 CALIBRATION_ERROR = 0.05
 SEED_AUC = 0.02
+UNSEEN_AUC = 0.03
 WEEK_AUC = 0.10
 ERRORS = 4.0  # standard errors that chance may be off: one model of ten thousand
 OTHER_SEEDS = (1, 2)
@@ -76,6 +77,8 @@ class Candidate:
         holdout: what it is judged on.
         probabilities: float[n], on the holdout.
         metrics: of these.
+        unseen: of models that have seen none of the holdout's customers.
+        cluster: address of the Dask scheduler that it was trained on; None = this process.
     """
 
     booster: xgb.Booster
@@ -87,6 +90,12 @@ class Candidate:
     holdout: Sample
     probabilities: NDArray[np.float64]
     metrics: Metrics
+    unseen: Metrics
+    cluster: str | None = None
+
+    def fit(self, sample: Sample, params: Params) -> xgb.Booster:
+        """Grow as many trees as the model has, where it was grown."""
+        return fit(sample, params, rounds=self.rounds, cluster=self.cluster)
 
 
 def run_checks(candidate: Candidate) -> list[Check]:
@@ -101,6 +110,7 @@ def run_checks(candidate: Candidate) -> list[Check]:
         calibrated(candidate.holdout.labels, candidate.probabilities),
         stable_over_seeds(candidate),
         stable_over_weeks(candidate),
+        as_good_for_unseen_customers(candidate),
     ]
 
 
@@ -171,7 +181,7 @@ def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
     chance = np.random.default_rng(SEED)
     fitted = replace(candidate.fitted, labels=chance.permutation(candidate.fitted.labels))
     labels = chance.permutation(candidate.holdout.labels)
-    booster = fit(fitted, candidate.params, rounds=candidate.rounds)
+    booster = candidate.fit(fitted, candidate.params)
     value = abs(float(roc_auc_score(labels, _margins(booster, candidate.holdout))) - 0.5)
     limit = ERRORS * auc_error(labels)
     return Check.of(
@@ -217,9 +227,7 @@ def stable_over_seeds(candidate: Candidate) -> Check:
     """Check that another seed gives no other ranking quality."""
     found = [candidate.metrics.auc]
     for seed in OTHER_SEEDS:
-        booster = fit(
-            candidate.fitted, replace(candidate.params, seed=seed), rounds=candidate.rounds
-        )
+        booster = candidate.fit(candidate.fitted, replace(candidate.params, seed=seed))
         found.append(
             float(roc_auc_score(candidate.holdout.labels, _margins(booster, candidate.holdout)))
         )
@@ -255,6 +263,20 @@ def stable_over_weeks(candidate: Candidate) -> Check:
         value=value,
         limit=limit,
         worry="its quality depends on the week",
+    )
+
+
+def as_good_for_unseen_customers(candidate: Candidate) -> Check:
+    """Check that it has learnt what customers do, and not the customers by heart."""
+    known, unseen = candidate.metrics.auc, candidate.unseen.auc
+    value = known - unseen
+    return Check.of(
+        "as_good_for_unseen_customers",
+        f"the AUC is {known:.3f}, and {unseen:.3f} by models that never saw the customer",
+        passed=value <= UNSEEN_AUC,
+        value=value,
+        limit=UNSEEN_AUC,
+        worry="it knows customers by heart, so look for a feature that is one's name",
     )
 
 

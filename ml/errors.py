@@ -6,6 +6,9 @@ MlError
 ├── UnknownColumns     a frame does not have the columns that the model was trained on
 ├── UnknownTrees       a model's trees are of a kind that is not explained
 └── NotAdditive        SHAP values and base value do not sum to the margin
+├── NotAdditive        SHAP values and base value do not sum to the margin
+├── NoGpu              trees were to be grown on a GPU, and there is none
+└── NoCluster          trees were to be grown on a Dask cluster, and none answers
 """
 
 
@@ -31,3 +34,11 @@ class UnknownTrees(MlError):
 
 class NotAdditive(MlError):
     """The contributions of a row do not sum to its margin."""
+
+
+class NoGpu(MlError):
+    """The machine has no GPU that XGBoost can see."""
+
+
+class NoCluster(MlError):
+    """The Dask scheduler does not answer, or has no worker."""

@@ -1,6 +1,5 @@
 """From labelled snapshots to a model and what is known about it: the steps of ml in their order."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +14,10 @@ from ml.checks import Candidate, Check, run_checks
 from ml.drift import Drift, drift
 from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions, margins
-from ml.features import matrix
+from ml.rows import Rows, rows_of
 from ml.split import Split
 from ml.train import Params, Sample, find_rounds, fit, from_bytes, sha256, to_bytes
+from ml.unseen import unseen_margins
 
 LOGISTIC, BASE_RATE = "logistic regression on RFM", "base rate"
 
@@ -29,9 +29,11 @@ class Learnt:
     Attributes:
         artefact: the model in XGBoost's UBJSON; what is stored is what was measured.
         sha256: of the artefact.
+        params: of the trees.
         rounds: how many trees.
         calibration: from margin to probability.
         metrics: on the holdout.
+        unseen: metrics on the same rows by models that have seen none of these customers.
         baselines: metrics by name, on the same rows.
         fitted_rows: how many rows it was fitted on.
         frame_sha256: of all rows read.
@@ -45,9 +47,11 @@ class Learnt:
 
     artefact: bytes
     sha256: str
+    params: Params
     rounds: int
     calibration: Calibration
     metrics: Metrics
+    unseen: Metrics
     baselines: dict[str, Metrics]
     fitted_rows: int
     frame_sha256: str
@@ -59,61 +63,82 @@ class Learnt:
     checks: list[Check]
 
 
-def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Params) -> Learnt:
+def learn(
+    frame: pd.DataFrame | Rows,
+    split: Split,
+    names: tuple[str, ...],
+    params: Params,
+    *,
+    cluster: str | None = None,
+) -> Learnt:
     """Find the number of trees, fit, calibrate and judge.
+
+    Of rows in a file all are fitted; baselines and drift look at evenly spaced ones that fit into
+    memory.
 
     Args:
         frame: ``customer_id``, ``as_of`` (UTC), the features and ``label`` (0.0 or 1.0), in a fixed
-            order.
+            order; or the same as arrays.
         split: which as_of is used for what.
         names: the features.
         params: of the trees.
+        cluster: address of a Dask scheduler, whose workers grow the trees; None = this process.
 
     Raises:
-        TooFewRows: a part has too few rows, or one class only.
+        TooFewRows: a part, or half of its customers, has too few rows or one class only.
         UnknownColumns: the frame lacks a feature.
+        NoGpu: there is no GPU where one is asked for.
+        NoCluster: the Dask scheduler does not answer.
     """
-    validation = sample(frame, split.validation, names)
-    searched, rounds = find_rounds(sample(frame, split.train, names), validation, params)
-    calibration = calibrate(margins(searched, validation.values, names), validation.labels)
-    fitted, holdout = sample(frame, split.fitted, names), sample(frame, [split.holdout], names)
-    artefact = to_bytes(fit(fitted, params, rounds=rounds))
+    rows = frame if isinstance(frame, Rows) else rows_of([frame], names)
+    validation = rows.sample(split.validation).in_memory()
+    searched = find_rounds(rows.sample(split.train), validation, params, cluster=cluster)
+    calibration = calibrate(margins(searched.booster, validation.values, names), validation.labels)
+    fitted, holdout = rows.sample(split.fitted), rows.sample([split.holdout]).in_memory()
+    artefact = to_bytes(fit(fitted, params, rounds=searched.rounds, cluster=cluster))
     booster = from_bytes(artefact)
     parts = contributions(booster, holdout.values, names)
     probabilities = calibration.probabilities(parts.margins)
     metrics = evaluate(holdout.labels, probabilities)
+    near = fitted.in_memory()
+    unseen = unseen_margins(near, holdout, params, rounds=searched.rounds, cluster=cluster)
+    unseen_metrics = evaluate(holdout.labels, calibration.probabilities(unseen))
     baselines = {
-        LOGISTIC: logistic_rfm(fitted, holdout.values),
-        BASE_RATE: base_rate(fitted, len(holdout.labels)),
+        LOGISTIC: logistic_rfm(near, holdout.values),
+        BASE_RATE: base_rate(near, len(holdout.labels)),
     }
     return Learnt(
         artefact=artefact,
         sha256=sha256(artefact),
-        rounds=rounds,
+        params=params,
+        rounds=searched.rounds,
         calibration=calibration,
         metrics=metrics,
+        unseen=unseen_metrics,
         baselines={name: evaluate(holdout.labels, own) for name, own in baselines.items()},
         fitted_rows=len(fitted.labels),
-        frame_sha256=frame_sha256(frame, names),
+        frame_sha256=rows.sha256,
         holdout=holdout,
         probabilities=probabilities,
         baseline_probabilities=baselines,
         shap_values=parts.shap_values,
         drift=drift(
-            pd.DataFrame(fitted.values, columns=list(names)),
+            pd.DataFrame(near.values, columns=list(names)),
             pd.DataFrame(holdout.values, columns=list(names)),
         ),
         checks=run_checks(
             Candidate(
                 booster=booster,
-                searched=searched,
+                searched=searched.booster,
                 params=params,
-                rounds=rounds,
+                rounds=searched.rounds,
                 fitted=fitted,
-                weeks=[(week, sample(frame, [week], names)) for week in split.validation],
+                weeks=[(week, rows.sample([week]).in_memory()) for week in split.validation],
                 holdout=holdout,
                 probabilities=probabilities,
                 metrics=metrics,
+                unseen=unseen_metrics,
+                cluster=cluster,
             )
         ),
     )
@@ -121,15 +146,4 @@ def learn(frame: pd.DataFrame, split: Split, names: tuple[str, ...], params: Par
 
 def sample(frame: pd.DataFrame, as_ofs: Sequence[datetime], names: tuple[str, ...]) -> Sample:
     """Return the rows of these snapshots."""
-    rows = frame[frame["as_of"].isin(list(as_ofs))]
-    return Sample(matrix(rows, names), rows["label"].to_numpy(dtype=np.float64), names)
-
-
-def frame_sha256(frame: pd.DataFrame, names: tuple[str, ...]) -> str:
-    """Return a hash of who, when, features and labels, in the frame's order."""
-    digest = hashlib.sha256((",".join(names) + "\n").encode())
-    digest.update("\n".join(frame["customer_id"].astype(str)).encode())
-    digest.update("\n".join(as_of.isoformat() for as_of in frame["as_of"]).encode())
-    values = matrix(frame, (*names, "label"))
-    digest.update(np.where(np.isnan(values), np.nan, values + 0.0).astype("<f8").tobytes())
-    return digest.hexdigest()
+    return rows_of([frame], names).sample(as_ofs)

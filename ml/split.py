@@ -19,6 +19,7 @@ SNAPSHOTS = 40  # weeks: nine months to learn from
 HISTORY = timedelta(days=90)  # the longest window that counts; before it every customer looks new
 VALIDATION = 4  # weeks: one alone would say how that week was
 MINIMUM_TRAIN = 3
+FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,35 @@ def split_by_time(as_ofs: Sequence[datetime], horizon: timedelta) -> Split:
         f"{len(ordered)} weekly snapshots leave {len(train)} to train on after two gaps of "
         f"{horizon.days} days (at least {MINIMUM_TRAIN} are needed): the history is too short"
     )
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Snapshots to learn from, and later ones to judge by, after the gap; each oldest first."""
+
+    train: tuple[datetime, ...]
+    validation: tuple[datetime, ...]
+
+
+def forward_folds(split: Split, horizon: timedelta, *, limit: int = FOLDS) -> list[Fold]:
+    """Return the split's own train and validation, and the same some validations earlier.
+
+        train | gap | validation
+        train … … … | gap | validation
+        train … … … … … … | gap | validation
+
+    No fold sees the holdout, nor anything that was not known when its validation began.
+
+    Returns:
+        At most ``limit`` folds, oldest first; fewer where less than 3 snapshots are left to train
+        on.
+    """
+    folds = [Fold(split.train, split.validation)]
+    while len(folds) < limit:
+        earlier = [day for day in split.fitted if day < folds[0].validation[0]]
+        validation = earlier[-len(split.validation) :]
+        train = [day for day in earlier if validation and day + horizon <= validation[0]]
+        if len(train) < MINIMUM_TRAIN:
+            break
+        folds.insert(0, Fold(tuple(train), tuple(validation)))
+    return folds

@@ -1,27 +1,42 @@
 """Fit gradient-boosted trees, the same bytes each time.
 
-Histogram trees, one seed, a fixed number of threads: the same frame gives the same artefact, so
-that its SHA-256 names the model. How many trees is found on the validation snapshots; the stored
-model is then fitted on train and validation together, and has never seen the holdout.
+Histogram trees, one seed, a fixed number of threads: the same rows give the same artefact, so that
+its SHA-256 names the model. How many trees is found on the validation snapshots; the stored model
+is then fitted on train and validation together, and has never seen the holdout.
+
+Where the rows lie decides how they are read: values in memory are handed over whole, values in a
+file in batches (``ml.external_memory``), with the same bytes. A Dask cluster, if one is named,
+grows the trees instead (``ml.dask_training``).
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from ml.errors import TooFewRows
+from ml import dask_training, external_memory
+from ml.errors import NoGpu, TooFewRows
 from ml.explain import matrix_of
 
 MINIMUM_ROWS = 200
 MINIMUM_OF_A_CLASS = 20
+BATCH_ROWS = 1_000_000
+CLASSES = "binary:logistic"
 
 
 @dataclass(frozen=True)
 class Params:
-    """What the trees look like. Chosen by time-split validation on one grocery year."""
+    """What the trees look like. Chosen by time-split validation on one grocery year.
+
+    Attributes:
+        monotone: features in which the prediction may only rise (1) or fall (-1).
+        objective: what is minimised, by XGBoost's name for it.
+        metric: what the validation snapshots are judged by, likewise; the lower the better.
+        device: cpu or cuda.
+    """
 
     max_depth: int = 3
     learning_rate: float = 0.05
@@ -33,10 +48,14 @@ class Params:
     patience: int = 40
     seed: int = 20170101
     threads: int = 1
+    monotone: tuple[tuple[str, int], ...] = ()
+    objective: str = CLASSES
+    metric: str = "logloss"
+    device: str = "cpu"
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the parameters by name."""
-        return asdict(self)
+        return {**asdict(self), "monotone": dict(self.monotone)}
 
 
 @dataclass(frozen=True)
@@ -44,47 +63,86 @@ class Sample:
     """Rows to learn from or to be judged on.
 
     Attributes:
-        values: float64[n, k]; NaN = missing.
-        labels: float64[n] of 0.0 and 1.0.
+        values: float64[n, k]; NaN = missing. A memory map is read in batches, and never held whole.
+        labels: float64[n]; of 0.0 and 1.0 where classes are predicted.
         names: the k columns.
+        halves: bool[n], in which half of the customers a row's is; None = not known.
+        batch_rows: how many rows of a memory map are read at once.
     """
 
     values: NDArray[np.float64]
     labels: NDArray[np.float64]
     names: tuple[str, ...]
+    halves: NDArray[np.bool_] | None = None
+    batch_rows: int = BATCH_ROWS
+
+    @property
+    def in_file(self) -> bool:
+        """Whether the values lie in a file."""
+        return isinstance(self.values, np.memmap)
+
+    def in_memory(self) -> "Sample":
+        """Return it with its values in memory: of a file at most a batch, evenly spaced rows."""
+        if not self.in_file:
+            return self
+        step = max(1, -(-len(self.labels) // self.batch_rows))
+        return replace(self.rows(slice(None, None, step)), values=np.array(self.values[::step]))
+
+    def rows(self, which: slice | NDArray[np.bool_]) -> "Sample":
+        """Return some of the rows."""
+        halves = None if self.halves is None else self.halves[which]
+        return replace(self, values=self.values[which], labels=self.labels[which], halves=halves)
 
 
-def find_rounds(train: Sample, validation: Sample, params: Params) -> tuple[xgb.Booster, int]:
-    """Grow trees until the validation log loss has not fallen for ``patience`` rounds.
+@dataclass(frozen=True)
+class Grown:
+    """Trees whose number was found on validation rows.
 
-    Returns:
-        The model of the best round, and how many trees that is.
+    Attributes:
+        booster: the model of the best round.
+        rounds: how many trees that is.
+        loss: the validation rows' metric then.
+    """
+
+    booster: xgb.Booster
+    rounds: int
+    loss: float
+
+
+def find_rounds(
+    train: Sample, validation: Sample, params: Params, *, cluster: str | None = None
+) -> Grown:
+    """Grow trees until the validation metric has not fallen for ``patience`` rounds.
 
     Raises:
         TooFewRows: too few rows or one class only, in either sample.
+        NoGpu: there is no GPU where one is asked for.
+        NoCluster: the Dask scheduler does not answer.
     """
-    _check_size("training", train)
-    _check_size("validation", validation)
-    booster = xgb.train(
-        _native(params),
-        _data(train),
-        params.most_rounds,
-        evals=[(_data(validation), "validation")],
-        early_stopping_rounds=params.patience,
-        verbose_eval=False,
-    )
+    _check_size("training", train, params)
+    _check_size("validation", validation, params)
+    booster = _grow(train, params, params.most_rounds, validation=validation, cluster=cluster)
     rounds = int(booster.best_iteration) + 1
-    return booster[:rounds], rounds
+    return Grown(booster[:rounds], rounds, float(booster.best_score))
 
 
-def fit(sample: Sample, params: Params, *, rounds: int) -> xgb.Booster:
+def fit(sample: Sample, params: Params, *, rounds: int, cluster: str | None = None) -> xgb.Booster:
     """Grow exactly ``rounds`` trees.
+
+    Args:
+        sample: the rows; in memory or in a file, the bytes are the same.
+        params: of the trees.
+        rounds: how many.
+        cluster: address of a Dask scheduler, whose workers grow them; None = this process does.
+            Where rows are sampled the trees are then others than here, and as good.
 
     Raises:
         TooFewRows: fewer than 200 rows, or fewer than 20 of a class.
+        NoGpu: there is no GPU where one is asked for.
+        NoCluster: the Dask scheduler does not answer.
     """
-    _check_size("training", sample)
-    return xgb.train(_native(params), _data(sample), rounds, verbose_eval=False)
+    _check_size("training", sample, params)
+    return _grow(sample, params, rounds, cluster=cluster)
 
 
 def to_bytes(booster: xgb.Booster) -> bytes:
@@ -104,14 +162,54 @@ def sha256(artefact: bytes) -> str:
     return hashlib.sha256(artefact).hexdigest()
 
 
-def _data(sample: Sample) -> xgb.DMatrix:
+def _grow(
+    sample: Sample,
+    params: Params,
+    rounds: int,
+    *,
+    validation: Sample | None = None,
+    cluster: str | None,
+) -> xgb.Booster:
+    native = _native(params, sample.names)
+    patience = params.patience if validation else None
+    if cluster:
+        return dask_training.grow(
+            cluster,
+            native,
+            rounds,
+            data=(sample.values, sample.labels),
+            batch_rows=sample.batch_rows,
+            validation=(validation.values, validation.labels) if validation else None,
+            names=sample.names,
+            patience=patience,
+        )
+    _check_device(params)
+
+    def grow(data: xgb.DMatrix) -> xgb.Booster:
+        return xgb.train(
+            native,
+            data,
+            rounds,
+            evals=[(_whole(validation), "validation")] if validation else [],
+            early_stopping_rounds=patience,
+            verbose_eval=False,
+        )
+
+    if isinstance(sample.values, np.memmap):
+        return external_memory.grow_from_file(
+            sample.values, sample.labels, sample.names, batch_rows=sample.batch_rows, grow=grow
+        )
+    return grow(_whole(sample))
+
+
+def _whole(sample: Sample) -> xgb.DMatrix:
     return matrix_of(sample.values, sample.names, sample.labels)
 
 
-def _native(params: Params) -> dict[str, object]:
-    return {
-        "objective": "binary:logistic",
-        "eval_metric": "logloss",
+def _native(params: Params, names: tuple[str, ...]) -> dict[str, object]:
+    native = {
+        "objective": params.objective,
+        "eval_metric": params.metric,
         "tree_method": "hist",
         "max_depth": params.max_depth,
         "eta": params.learning_rate,
@@ -121,13 +219,30 @@ def _native(params: Params) -> dict[str, object]:
         "lambda": params.l2,
         "seed": params.seed,
         "nthread": params.threads,
+        "device": params.device,
     }
+    monotone = {name: sign for name, sign in params.monotone if name in names}
+    return {**native, "monotone_constraints": monotone} if monotone else native
 
 
-def _check_size(part: str, sample: Sample) -> None:
+def _check_device(params: Params) -> None:
+    """Ask XGBoost for one tree: without a GPU it would go on without a word to the caller."""
+    if params.device == "cpu":
+        return
+    with xgb.config_context(verbosity=0):
+        booster = xgb.train({"device": params.device}, xgb.DMatrix([[0.0]], [0.0]), 1)
+    if '"device":"cpu"' in booster.save_config().replace(" ", ""):
+        raise NoGpu(
+            f"there is no GPU for the device {params.device!r}; train on one's machine, or on the "
+            "CPU: FOOTFALL_DEVICE=cpu"
+        )
+
+
+def _check_size(part: str, sample: Sample, params: Params) -> None:
     rows, positives = len(sample.labels), int(sample.labels.sum())
     few, rarer = min((positives, "positives"), (rows - positives, "negatives"))
-    if rows < MINIMUM_ROWS or few < MINIMUM_OF_A_CLASS:
+    is_one_class = params.objective == CLASSES and few < MINIMUM_OF_A_CLASS
+    if rows < MINIMUM_ROWS or is_one_class:
         raise TooFewRows(
             f"the {part} snapshots have {rows} rows, {few} of them {rarer}; at least "
             f"{MINIMUM_ROWS} rows and {MINIMUM_OF_A_CLASS} of each class are needed: "

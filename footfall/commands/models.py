@@ -15,13 +15,20 @@ app = typer.Typer()
 def train(
     name: Annotated[Literal["purchase", "churn"], typer.Argument(help="Which model.")],
     as_of: AsOf = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Try so many parameters of the trees. Default: FOOTFALL_SEARCH_TRIALS, else 0.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a challenger from labels that end by --as-of, and write its audit report."""
     from footfall.modelling.training import train as fit
 
     with progress(f"train {name}") as advance:
-        model = fit(name, as_of, now=now(), on_progress=advance)
+        model = fit(name, as_of, now=now(), trials=trials, on_progress=advance)
     tell(model, model.line(), as_json)
 
 

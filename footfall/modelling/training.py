@@ -1,28 +1,34 @@
 """Train a challenger: weekly snapshots from the warehouse, a model and its audit report into it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from expectations.evaluate import evaluate as check
 from expectations.features import judged
 from footfall.errors import BadArgument, GateStopped, NotReady
+from footfall.settings import settings
 from footfall.warehouse import features, models
 from footfall.warehouse.build import build_snapshots
 from footfall.warehouse.connection import transaction
 from ml.errors import MlError
 from ml.labels import LABELS, Label
-from ml.split import Split, snapshots_for, split_by_time
+from ml.split import Split, forward_folds, snapshots_for, split_by_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ml.learn import Learnt
+    from ml.rows import Rows
+    from ml.search import Found
     from ml.train import Params
 
-STEPS = 4  # snapshots, rows, model, report
+STEPS = 4  # snapshots, rows, model, report; and a trial of the search each
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,9 @@ class TrainedModel:
     fitted_until: datetime
     holdout: datetime
     metrics: Mapping[str, float]
+    unseen_customers: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
+    trials: int
     refused: Sequence[str]
     seconds: float
 
@@ -54,6 +62,7 @@ class TrainedModel:
             f"{own['base_rate_log_loss']:.4f}), calibration error {own['ece_equal_count']:.3f} on "
             f"{own['rows']:,} customers of {self.holdout.date()}, fitted on {self.fitted_rows:,} "
             f"rows, in {self.seconds:.1f} s"
+            + (f", the best of {self.trials} trials" if self.trials else "")
             + (f"; cannot be promoted: {'; '.join(self.refused)}" if self.refused else "")
         )
 
@@ -63,6 +72,7 @@ def train(
     as_of: datetime | None = None,
     *,
     now: datetime,
+    trials: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> TrainedModel:
     """Train a challenger from labels that had ended by ``as_of``.
@@ -73,6 +83,7 @@ def train(
         name: purchase or churn.
         as_of: nothing later is used; default: as far as the warehouse is built.
         now: the wall clock, for ``trained_at``.
+        trials: how many parameters of the trees to try; default: the setting ``search_trials``.
         on_progress: is told of the steps done and their number.
 
     Raises:
@@ -85,21 +96,27 @@ def train(
     if name not in LABELS:
         raise BadArgument(f"there is no model {name!r}; there are: {', '.join(sorted(LABELS))}")
     label = LABELS[name]
+    budget = settings().search_trials if trials is None else trials
+    steps = STEPS + budget
     try:
         as_of, split = _plan(label, as_of)
         build_snapshots(split.all)
-        tell(1, STEPS)
-        frame = _read(label, split)
-        tell(2, STEPS)
-        row, learnt = _learn(frame, label, split, as_of, now)
-        tell(3, STEPS)
+        tell(1, steps)
+        with ExitStack() as stack:
+            rows = _read(label, split, stack)
+            tell(2, steps)
+            params, found = _params(
+                label, split, rows, budget, lambda trial: tell(2 + trial, steps)
+            )
+            row, learnt = _learn(rows, label, split, as_of, now, params, found)
+        tell(3 + budget, steps)
     except MlError as error:
         raise NotReady(f"{name} cannot be trained: {error}") from None
     report = _report(row.model_id, label, as_of, split, learnt)
     with transaction() as connection:
         models.lock_models(connection)
         row = models.store_model(connection, row, artefact=learnt.artefact, report=report)
-    tell(4, STEPS)
+    tell(steps, steps)
     return TrainedModel(
         model_id=row.model_id,
         name=name,
@@ -110,7 +127,9 @@ def train(
         fitted_until=label.known_at(split.fitted[-1]),
         holdout=split.holdout,
         metrics=learnt.metrics.as_dict(),
+        unseen_customers=learnt.unseen.as_dict(),
         baselines={key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
+        trials=len(found.trials) if found else 0,
         refused=[check.detail for check in learnt.checks if not check.passed],
         seconds=round(time.monotonic() - started, 3),
     )
@@ -130,42 +149,93 @@ def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
     return as_of, split_by_time(snapshots, label.horizon)
 
 
-def _read(label: Label, split: Split) -> "pd.DataFrame":
+def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
+    """Read the rows: into memory, or beyond the setting's limit into a file of the stack's."""
     from ml.catalogue import MODEL_FEATURES
+    from ml.rows import rows_of
 
+    most = settings().train_in_memory_rows
     with transaction() as connection:
         features.require_columns(connection, MODEL_FEATURES)
-        frame = features.read_labelled(connection, label, split.all, MODEL_FEATURES)
-    rows = frame.drop(columns="label")
-    results = [check(*each) for each in judged(rows, MODEL_FEATURES)]
-    if any(result.verdict == "stop" for result in results):
-        failures = [failure for result in results for failure in result.failures]
-        stops = [str(failure) for failure in failures if failure.severity == "stop"]
-        raise GateStopped(
-            f"the {len(frame):,} rows to train {label.name} on are unfit: {'; '.join(stops[:3])}; "
-            "look closer with: footfall gate features"
+        folder = None
+        if features.count_labelled(connection, label, split.all) > most:
+            home = settings().home
+            home.mkdir(parents=True, exist_ok=True)
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="train-", dir=home)))
+        chunks = features.read_labelled_chunks(
+            connection, label, split.all, MODEL_FEATURES, chunk_rows=most
         )
-    return frame
+        with closing(chunks):
+            return rows_of(_fit_rows(label, chunks), MODEL_FEATURES, folder=folder, batch_rows=most)
+
+
+def _fit_rows(label: Label, chunks: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
+    """Yield the chunks that pass the gate.
+
+    Raises:
+        GateStopped: one does not.
+    """
+    from ml.catalogue import MODEL_FEATURES
+
+    for frame in chunks:
+        rows = frame.drop(columns="label")
+        results = [check(*each) for each in judged(rows, MODEL_FEATURES)]
+        if any(result.verdict == "stop" for result in results):
+            failures = [failure for result in results for failure in result.failures]
+            stops = [str(failure) for failure in failures if failure.severity == "stop"]
+            raise GateStopped(
+                f"the {len(frame):,} rows to train {label.name} on are unfit: "
+                f"{'; '.join(stops[:3])}; look closer with: footfall gate features"
+            )
+        yield frame
+
+
+def _params(
+    label: Label, split: Split, rows: "Rows", trials: int, on_trial: Callable[[int], None]
+) -> tuple["Params", "Found | None"]:
+    from ml.catalogue import monotone
+    from ml.search import Budget, search
+    from ml.train import Params
+
+    params = Params(monotone=monotone(label.name), device=settings().device)
+    if trials == 0:
+        return params, None
+    found = search(
+        [
+            (rows.sample(fold.train), rows.sample(fold.validation).in_memory())
+            for fold in forward_folds(split, label.horizon)
+        ],
+        params,
+        Budget(trials, settings().search_seconds),
+        cluster=settings().dask_scheduler,
+        on_trial=on_trial,
+    )
+    return found.params, found
 
 
 def _learn(
-    frame: "pd.DataFrame", label: Label, split: Split, as_of: datetime, now: datetime
+    rows: "Rows",
+    label: Label,
+    split: Split,
+    as_of: datetime,
+    now: datetime,
+    params: "Params",
+    found: "Found | None",
 ) -> tuple[models.ModelRow, "Learnt"]:
     from ml.catalogue import MODEL_FEATURES
     from ml.learn import learn
-    from ml.train import Params
 
-    params = Params()
-    learnt = learn(frame, split, MODEL_FEATURES, params)
+    learnt = learn(rows, split, MODEL_FEATURES, params, cluster=settings().dask_scheduler)
     row = models.ModelRow(
         model_id=f"{label.name}-{as_of:%Y%m%d}-{learnt.sha256[:8]}",
         name=label.name,
         trained_at=now,
         as_of=as_of,
         sha256=learnt.sha256,
-        params=_provenance(params, label, split, learnt),
+        params=_provenance(label, split, learnt, found),
         metrics={
             **learnt.metrics.as_dict(),
+            "unseen_customers": learnt.unseen.as_dict(),
             "baselines": {key: metrics.as_dict() for key, metrics in learnt.baselines.items()},
             "checks": [check.as_dict() for check in learnt.checks],
         },
@@ -178,11 +248,13 @@ def _learn(
 
 
 def _provenance(
-    params: "Params", label: Label, split: Split, learnt: "Learnt"
+    label: Label, split: Split, learnt: "Learnt", found: "Found | None"
 ) -> dict[str, object]:
     """Return all that the model was made from."""
     return {
-        **params.as_dict(),
+        **learnt.params.as_dict(),
+        **({"search": found.as_dict()} if found else {}),
+        "on_dask": settings().dask_scheduler is not None,
         "rounds": learnt.rounds,
         "train": [day.isoformat() for day in split.train],
         "validation": [day.isoformat() for day in split.validation],
@@ -196,7 +268,6 @@ def _provenance(
 
 def _report(model_id: str, label: Label, as_of: datetime, split: Split, learnt: "Learnt") -> str:
     from ml.audit import Evidence, audit_report
-    from ml.train import Params
 
     return audit_report(
         Evidence(
@@ -207,7 +278,7 @@ def _report(model_id: str, label: Label, as_of: datetime, split: Split, learnt: 
             split=split,
             fitted_rows=learnt.fitted_rows,
             frame_sha256=learnt.frame_sha256,
-            params={**Params().as_dict(), "rounds": learnt.rounds},
+            params={**learnt.params.as_dict(), "rounds": learnt.rounds},
             calibration=learnt.calibration,
             holdout=learnt.holdout,
             probabilities=learnt.probabilities,

@@ -1,7 +1,7 @@
 """Read features and labels as of, in bulk: what ml trains on and scores."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,11 @@ from footfall.errors import NotReady
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Buffer
 
     from ml.labels import Label
+
+BUFFER_BYTES = 1 << 18
 
 
 def built_through(connection: Connection[TupleRow]) -> datetime:
@@ -89,19 +92,50 @@ def read_labelled(
         customer_id, as_of (UTC), the features as float64 (null = NaN) and ``label`` (0.0 or 1.0),
         ordered by as_of and customer_id.
     """
+    (frame,) = read_labelled_chunks(connection, label, as_ofs, names, chunk_rows=None)
+    return frame
+
+
+def read_labelled_chunks(
+    connection: Connection[TupleRow],
+    label: "Label",
+    as_ofs: Sequence[datetime],
+    names: Sequence[str],
+    *,
+    chunk_rows: int | None,
+) -> Generator["pd.DataFrame"]:
+    """Yield what `read_labelled` returns as it comes, at most ``chunk_rows`` rows at once.
+
+    Close it before the connection is used for anything else: it holds a COPY.
+    """
     query = sql.SQL(
-        "select f.customer_id, f.as_of, {features}, l.{label}::integer as label"
-        " from analytics.customer_features f"
-        " join analytics.customer_labels l using (customer_id, as_of)"
-        " join analytics.dim_customers c using (customer_id)"
-        " where c.is_profilable and l.{label} is not null and f.as_of = any({as_ofs})"
+        "select f.customer_id, f.as_of, {features}, l.{label}::integer as label {rows}"
         " order by f.as_of, f.customer_id"
     ).format(
         features=_columns(names),
         label=sql.Identifier(label.column),
-        as_ofs=sql.Literal(list(as_ofs)),
+        rows=_labelled(label, as_ofs),
     )
-    return _read(connection, query, {**dict.fromkeys(names, "float64"), "label": "float64"})
+    types = {**dict.fromkeys(names, "float64"), "label": "float64"}
+    yield from _read_chunks(connection, query, types, chunk_rows)
+
+
+def count_labelled(
+    connection: Connection[TupleRow], label: "Label", as_ofs: Sequence[datetime]
+) -> int:
+    """Return how many rows `read_labelled` yields."""
+    query = sql.SQL("select count(*) {rows}").format(rows=_labelled(label, as_ofs))
+    ((rows,),) = connection.execute(query).fetchall()
+    return int(rows)
+
+
+def _labelled(label: "Label", as_ofs: Sequence[datetime]) -> sql.Composed:
+    return sql.SQL(
+        "from analytics.customer_features f"
+        " join analytics.customer_labels l using (customer_id, as_of)"
+        " join analytics.dim_customers c using (customer_id)"
+        " where c.is_profilable and l.{label} is not null and f.as_of = any({as_ofs})"
+    ).format(label=sql.Identifier(label.column), as_ofs=sql.Literal(list(as_ofs)))
 
 
 def read_snapshot(
@@ -155,15 +189,49 @@ def _columns(names: Sequence[str]) -> sql.Composed:
 def _read(
     connection: Connection[TupleRow], query: sql.Composed, types: dict[str, Any]
 ) -> "pd.DataFrame":
+    (frame,) = _read_chunks(connection, query, types, None)
+    return frame
+
+
+def _read_chunks(
+    connection: Connection[TupleRow],
+    query: sql.Composed,
+    types: dict[str, Any],
+    chunk_rows: int | None,
+) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
-    text = io.BytesIO()
     with (
         connection.cursor() as cursor,
         cursor.copy(sql.SQL("copy ({}) to stdout (format csv, header)").format(query)) as copy,
+        pd.read_csv(
+            io.BufferedReader(_Stream(copy), BUFFER_BYTES),
+            dtype={"customer_id": "str", **types},
+            iterator=True,
+            chunksize=chunk_rows,
+        ) as parts,
     ):
-        for block in copy:
-            text.write(block)
-    text.seek(0)
-    frame = pd.read_csv(text, dtype={"customer_id": "str", **types})
-    return frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True, format="ISO8601"))
+        for frame in parts:
+            yield frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True, format="ISO8601"))
+
+
+class _Stream(io.RawIOBase):
+    """What Postgres sends, as a file."""
+
+    def __init__(self, blocks: Iterable[memoryview | bytes | bytearray]) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = memoryview(bytes(block))
+        into = memoryview(buffer).cast("B")
+        count = min(len(into), len(self._rest))
+        into[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count

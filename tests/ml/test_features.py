@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from footfall.warehouse.feature_pages import feature_pages
-from ml.catalogue import FEATURES, MODEL_FEATURES
+from ml.catalogue import FEATURES, MODEL_FEATURES, monotone
 from ml.errors import UnknownColumns
 from ml.features import NAMES, RFM, matrix
 from ml.labels import LABELS
@@ -38,6 +38,13 @@ def test_the_models_of_today_learn_from_features_that_are_there():
     assert set(MODEL_FEATURES) <= set(NAMES)
     assert {label.activity_column for label in LABELS.values()} - {None} <= set(MODEL_FEATURES)
     assert set(RFM) <= set(MODEL_FEATURES)
+
+
+def test_a_model_is_constrained_only_by_features_that_it_reads():
+    constrained = {name for feature in FEATURES for name in feature.monotone}
+    assert constrained <= set(LABELS)
+    for name in constrained:
+        assert {feature for feature, _ in monotone(name)} <= set(MODEL_FEATURES)
 
 
 @pytest.mark.parametrize("theme", PHRASES)

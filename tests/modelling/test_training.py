@@ -8,8 +8,10 @@ import pytest
 from footfall.errors import BadArgument, GateStopped, NotReady
 from footfall.modelling.models import list_models, model_report
 from footfall.modelling.training import train
+from footfall.settings import settings
 from ml.labels import CHURN
 from ml.split import WEEK
+from tests.conftest import set_environment
 from tests.ml.samples import SNAPSHOTS, snapshots
 from tests.modelling.shop import BUILT, CUSTOMERS, NOW
 
@@ -30,6 +32,44 @@ def test_a_challenger_is_stored_with_its_artefact_hash_metrics_and_report(shop):
     assert model.model_id in model_report(model.model_id)
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert model.model_id in model.line()
+
+
+def test_more_rows_than_memory_is_to_hold_give_the_same_model(shop, monkeypatch):
+    shop.fill()
+    near = train("churn", now=NOW)
+    set_environment(monkeypatch, train_in_memory_rows=700)
+    far = train("churn", now=NOW)
+    assert far.fitted_rows > 2 * 700
+    assert (far.model_id, far.metrics) == (near.model_id, near.metrics)
+    assert list(settings().home.glob("train-*")) == []
+
+
+def test_a_search_is_recorded_with_every_trial_and_finds_the_same_again(shop, monkeypatch):
+    shop.fill()
+    steps = []
+    found = train(
+        "churn", now=NOW, trials=3, on_progress=lambda done, total: steps.append((done, total))
+    )
+    assert steps == [(done, 7) for done in range(1, 8)]
+    assert "the best of 3 trials" in found.line()
+    params = shop.one("select params from ml.models")[0]
+    columns, tried = params["search"]["columns"], params["search"]["tried"]
+    best = dict(zip(columns, min(tried, key=lambda row: row[0] or 9.0), strict=True))
+    assert len(tried) == 3
+    assert best["loss"] == params["search"]["loss"]
+    assert all(params[name] == best[name] for name in columns[2:])
+    set_environment(monkeypatch, search_trials=3)
+    assert train("churn", now=NOW).model_id == found.model_id
+
+
+def test_no_dask_scheduler_or_gpu_is_one_line(shop, monkeypatch):
+    shop.fill()
+    set_environment(monkeypatch, device="cuda")
+    with pytest.raises(NotReady, match="FOOTFALL_DEVICE=cpu"):
+        train("churn", now=NOW)
+    set_environment(monkeypatch, device="tpu")
+    with pytest.raises(BadArgument, match="FOOTFALL_DEVICE='tpu'.*'cpu' or 'cuda'"):
+        train("churn", now=NOW)
 
 
 def test_trained_twice_is_stored_once(shop):

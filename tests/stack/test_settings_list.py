@@ -5,7 +5,7 @@ import re
 from footfall.settings import ROOT, Settings
 
 LINES = re.findall(r"^#?FOOTFALL_(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
-EXAMPLES = {"postgres_dsn", "redis_url", "kafka_bootstrap", "airflow_dsn"}
+EXAMPLES = {"postgres_dsn", "redis_url", "kafka_bootstrap", "airflow_dsn", "dask_scheduler"}
 
 
 def test_env_example_lists_every_setting_and_no_other() -> None:
