@@ -94,13 +94,14 @@ def show(points: Sequence[Point], *, load: str) -> None:
 
 def frames(rows: int) -> Iterator[pd.DataFrame]:
     """Yield snapshots of made-up customers whose labels follow from the first feature."""
-    for number in range(-(-rows // SNAPSHOT_ROWS)):
+    for number, start in enumerate(range(0, rows, SNAPSHOT_ROWS)):
         chance = np.random.default_rng(number)
-        values = chance.gamma(2.0, 3.0, (min(SNAPSHOT_ROWS, rows), len(MODEL_FEATURES)))
+        customers = min(SNAPSHOT_ROWS, rows - start)
+        values = chance.gamma(2.0, 3.0, (customers, len(MODEL_FEATURES)))
         frame = pd.DataFrame(values, columns=list(MODEL_FEATURES))
         frame["label"] = (chance.random(len(frame)) < 1 / (1 + np.exp(2 - values[:, 0] / 4))) * 1.0
         frame["as_of"] = pd.Timestamp(FIRST + number * timedelta(days=7))
-        frame["customer_id"] = [f"c{customer}" for customer in range(len(frame))]
+        frame["customer_id"] = [f"c{customer}" for customer in range(customers)]
         yield frame
 
 
