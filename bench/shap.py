@@ -70,8 +70,10 @@ def measure(
         expected = contributions(booster, some, NAMES).shap_values
         speeds = [Speed("Footfall", depth, trees, 1, rows)]
         ways = [lambda booster=booster: _footfall(booster, values[:rows])]
-        for name, threads, way in _peers(booster, some, folder) if with_peers else ():
-            speeds.append(Speed(name, depth, trees, threads, len(some)))
+        for name, threads, count, way in (
+            _peers(booster, some, values[:rows], folder) if with_peers else ()
+        ):
+            speeds.append(Speed(name, depth, trees, threads, count))
             ways.append(way)
         for number in range(rounds):
             for speed, way in zip(speeds, ways, strict=True):
@@ -93,8 +95,8 @@ def _footfall(booster: xgb.Booster, values: Values) -> tuple[float, Values]:
 
 
 def _peers(
-    booster: xgb.Booster, values: Values, folder: Path
-) -> Iterator[tuple[str, int, Callable[[], tuple[float, Values]]]]:
+    booster: xgb.Booster, values: Values, every: Values, folder: Path
+) -> Iterator[tuple[str, int, int, Callable[[], tuple[float, Values]]]]:
     from ml.plots import import_shap
 
     shap = import_shap()
@@ -108,13 +110,13 @@ def _peers(
     def woodelf() -> tuple[float, Values]:
         model, rows, found = (folder / name for name in ("model.ubj", "rows.npy", "found.npy"))
         booster.save_model(model)
-        np.save(rows, values)
+        np.save(rows, every)
         return programs.woodelf(model, rows, found, folder), np.load(found)
 
     for threads in (1, 2):
-        yield "xgboost pred_contribs", threads, lambda: _timed(native)
-        yield "shap.TreeExplainer", threads, lambda: _timed(library)
-    yield "woodelf", 1, woodelf
+        yield "xgboost pred_contribs", threads, len(values), lambda: _timed(native)
+        yield "shap.TreeExplainer", threads, len(values), lambda: _timed(library)
+    yield "woodelf", 1, len(every), woodelf  # like Footfall it makes tables first
 
 
 def _timed(explain: Callable[[], Values]) -> tuple[float, Values]:
