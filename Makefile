@@ -5,7 +5,7 @@ ARGS ?=
 export PYTHON
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: setup lock up down status reset check features test test-crash test-arrivals fuzz demo bench docs
+.PHONY: setup lock up down status reset check features pictures test test-crash test-arrivals fuzz demo bench docs
 
 setup: .venv/.complete
 
@@ -44,8 +44,15 @@ check: setup
 features: setup  ## write what is said of the features: docs/features.md and dbt's description
 	$(BIN)/python -m footfall.warehouse.feature_pages
 
+CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
+BROWSER := $(if $(CHROMIUM),,-m "not browser")
+
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(if $(CHROMIUM),,@echo 'no chromium on PATH: the tests of the report in a browser are left out; they run once it is there (Debian: apt-get install chromium)')
+	$(BIN)/pytest -n 2 --dist loadfile $(BROWSER) $(ARGS)
+
+pictures: setup  ## take docs/pictures anew, with chromium
+	WRITE_PICTURES=1 $(BIN)/pytest -q tests/ml/test_report_in_a_browser.py -k looks_as
 
 fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
 	$(BIN)/python -m tests.events.fuzz_decoder $(ARGS)

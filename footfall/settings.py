@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     train_in_memory_rows: int = Field(default=5_000_000, ge=1)
     dask_scheduler: str | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+    sensitive_traits: str = ""
     quiet_warn_minutes: int = Field(default=60, ge=1)
     quiet_error_minutes: int = Field(default=360, ge=1)
 
@@ -123,6 +124,11 @@ class Settings(BaseSettings):
     def accepted_gap_list(self) -> list[str]:
         """The kinds of gap beyond which loading goes on by itself."""
         return _listed(self.accepted_gaps)
+
+    @property
+    def sensitive_trait_list(self) -> list[str]:
+        """The traits of customers that models are judged by and never learn from."""
+        return _listed(self.sensitive_traits)
 
     @property
     def stack_file(self) -> Path:

@@ -1,146 +1,169 @@
 """Write the audit report of a model: one HTML file that needs nothing else.
 
 It says what was predicted from what, how good that is beside its baselines on weeks that the model
-has not seen, what it rests on, what has moved since, and where it does worse. It holds no
-customer's data.
+has not seen, what it rests on, what has moved since, where it does worse, and what it changes. It
+holds no customer's data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from ml import plots
-from ml.calibrate import Calibration
-from ml.checks import Check
-from ml.drift import Drift
-from ml.errors import TooFewRows
-from ml.evaluate import Metrics, equal_count_bins, evaluate
+from ml.evaluate import MINIMUM_OF_A_CLASS, MINIMUM_ROWS, equal_count_bins
+from ml.evidence import Evidence
 from ml.features import BY_NAME
-from ml.labels import Label
-from ml.split import Split
-from ml.train import Sample
+from ml.interactions import SAMPLED, Interaction
+from ml.slices import CALIBRATION_GAP, ERRORS, RANKING_GAP
+from ml.summary import summary
 
-SLICE_COLUMN = "order_count_90d"
-SLICES = ((0, 0, "no order"), (1, 3, "1 to 3"), (4, 10, "4 to 10"), (11, np.inf, "11 or more"))
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a report is written from.
-
-    Attributes:
-        model_id: the model's id.
-        sha256: of its artefact.
-        label: what it predicts.
-        as_of: nothing later was used.
-        split: which snapshots were used for what.
-        fitted_rows: how many rows it was fitted on.
-        frame_sha256: of all rows read, features and labels.
-        params: the trees' parameters.
-        calibration: from margin to probability.
-        holdout: the rows it is judged on.
-        probabilities: float[n], its own on the holdout.
-        baselines: float[n] by name, on the holdout.
-        shap_values: float[n, k], log-odds, on the holdout.
-        drift: features of the holdout against those it was fitted on.
-        checks: what has to hold before it may be promoted.
-    """
-
-    model_id: str
-    sha256: str
-    label: Label
-    as_of: datetime
-    split: Split
-    fitted_rows: int
-    frame_sha256: str
-    params: Mapping[str, object]
-    calibration: Calibration
-    holdout: Sample
-    probabilities: NDArray[np.float64]
-    baselines: Mapping[str, NDArray[np.float64]]
-    shap_values: NDArray[np.float64]
-    drift: Sequence[Drift]
-    checks: Sequence[Check]
+DEPENDENCES = 6  # of the strongest features
 
 
 @dataclass(frozen=True)
-class Slice:
-    """The model on a part of the holdout; metrics is None where the part is too small to say."""
+class Picture:
+    """A picture as a data URL, and what it shows, in words and numbers."""
 
-    name: str
-    rows: int
-    metrics: Metrics | None
-
-
-def slices(
-    sample: Sample, probabilities: NDArray[np.float64], *, column: str = SLICE_COLUMN
-) -> list[Slice]:
-    """Measure the model apart for customers who order rarely and often."""
-    activity = sample.values[:, sample.names.index(column)]
-    found = []
-    for low, high, name in SLICES:
-        part = (activity >= low) & (activity <= high)
-        if part.any():
-            try:
-                metrics = evaluate(sample.labels[part], probabilities[part])
-            except TooFewRows:
-                metrics = None
-            found.append(Slice(name, int(part.sum()), metrics))
-    return found
+    source: str
+    text: str
 
 
 def audit_report(evidence: Evidence) -> str:
     """Return the report as HTML; the same evidence gives the same text."""
-    labels = evidence.holdout.labels
-    named = {"model": evidence.probabilities, **evidence.baselines}
-    metrics = {name: evaluate(labels, scores) for name, scores in named.items()}
+    metrics = evidence.metrics()
     return _template().render(
         evidence=evidence,
         label=evidence.label,
+        summary=summary(evidence),
         metrics=metrics,
         model=metrics["model"],
-        findings=findings(metrics, evidence.checks),
-        slices=slices(evidence.holdout, evidence.probabilities),
-        features=_ranked(evidence),
-        pictures=_pictures(evidence, named),
+        features=evidence.ranked(),
+        described=BY_NAME,
+        pictures=_pictures(evidence),
+        dependences=dependences(evidence),
+        interaction=_interaction(evidence),
+        limits={
+            "calibration": CALIBRATION_GAP,
+            "ranking": RANKING_GAP,
+            "errors": ERRORS,
+            "rows": MINIMUM_ROWS,
+            "of_a_class": MINIMUM_OF_A_CLASS,
+            "interaction_rows": min(SAMPLED, len(evidence.holdout.labels)),
+        },
     )
 
 
-def findings(metrics: Mapping[str, Metrics], checks: Sequence[Check]) -> list[str]:
-    """Return what a reader should worry about, in sentences; empty = nothing."""
-    model = metrics["model"]
-    failed = [check.detail for check in checks if not check.passed]
-    beaten = [
-        f"the log loss is not better than that of the baseline “{name}”"
-        for name, baseline in metrics.items()
-        if name != "model" and model.log_loss >= baseline.log_loss
-    ]
-    return [f"{told[:1].upper()}{told[1:]}." for told in (*failed, *beaten)]
+def dependences(evidence: Evidence) -> dict[str, Picture]:
+    """Return a picture of each of the strongest features: its value against what it adds."""
+    found = {}
+    for name, _, _ in evidence.ranked()[:DEPENDENCES]:
+        column = evidence.holdout.names.index(name)
+        values, parts = evidence.holdout.values[:, column], evidence.shap_values[:, column]
+        if not np.isnan(values).all():
+            found[name] = Picture(plots.dependence(values, parts, name), _told(name, values, parts))
+    return found
 
 
-def _ranked(evidence: Evidence) -> list[tuple[str, str, float]]:
-    strength = np.abs(evidence.shap_values).mean(axis=0)
-    order = np.argsort(-strength, kind="stable")
-    names = evidence.holdout.names
-    return [
-        (names[index], BY_NAME[names[index]].description, float(strength[index])) for index in order
-    ]
+def _told(name: str, values: NDArray[np.float64], parts: NDArray[np.float64]) -> str:
+    present = ~np.isnan(values)
+    x, y = plots.trend(values[present], parts[present])
+    missing = (
+        f"; missing in {np.mean(~present):.0%} of customers, where it adds "
+        f"{parts[~present].mean():+.2f}"
+        if not present.all()
+        else ""
+    )
+    return (
+        f"Value of {name} against the log-odds that it adds: {y[0]:+.2f} on average in the lowest "
+        f"tenth (about {x[0]:.3g}), {y[len(y) // 2]:+.2f} in the middle (about "
+        f"{x[len(x) // 2]:.3g}), {y[-1]:+.2f} in the highest (about {x[-1]:.3g}){missing}."
+    )
 
 
-def _pictures(evidence: Evidence, named: Mapping[str, NDArray[np.float64]]) -> dict[str, str]:
+def _interaction(evidence: Evidence) -> Picture | None:
+    if not evidence.interactions:
+        return None
+    pair = evidence.interactions[0]
+    drawn = ~np.isnan(pair.first_values) & ~np.isnan(pair.second_values)
+    if not drawn.any():
+        return None
+    x, second, joint = pair.first_values[drawn], pair.second_values[drawn], pair.joint[drawn]
+    means = ", ".join(
+        f"{joint[part].mean():+.3f} where {words}"
+        for part, words in _corners(x > np.median(x), second > np.median(second), pair)
+        if part.any()
+    )
+    return Picture(
+        plots.dependence(x, joint, pair.first, colour=second, colour_name=pair.second),
+        f"What {pair.first} and {pair.second} add together, in log-odds, on average: {means}; high "
+        "is above the median.",
+    )
+
+
+def _corners(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], pair: Interaction
+) -> Sequence[tuple[NDArray[np.bool_], str]]:
+    """Return four parts of the customers, by whether either value is high."""
+    return (
+        (~first & ~second, "both are low"),
+        (first & ~second, f"{pair.first} alone is high"),
+        (~first & second, f"{pair.second} alone is high"),
+        (first & second, "both are high"),
+    )
+
+
+def _pictures(evidence: Evidence) -> dict[str, Picture]:
     labels, names = evidence.holdout.labels, evidence.holdout.names
-    curves = {name: scores for name, scores in named.items() if np.ptp(scores) > 0}
+    metrics = evidence.metrics()
+    model = metrics["model"]
+    curves = {name: scores for name, scores in evidence.named.items() if np.ptp(scores) > 0}
+    bins = equal_count_bins(labels, evidence.probabilities)
+    each = ", ".join(f"{name} {metrics[name].auc:.3f}" for name in curves)
+    precisions = ", ".join(f"{name} {metrics[name].average_precision:.3f}" for name in curves)
+    found = plots.found_among(labels, evidence.probabilities, (0.1, 0.2, 0.5))
+    strongest = evidence.ranked()[:3]
     return {
-        "roc": plots.roc(labels, curves),
-        "precision_recall": plots.precision_recall(labels, curves),
-        "reliability": plots.reliability(equal_count_bins(labels, evidence.probabilities)),
-        "gains": plots.gains(labels, evidence.probabilities),
-        "importance": plots.importance(evidence.shap_values, names),
-        "beeswarm": plots.beeswarm(evidence.shap_values, evidence.holdout.values, names),
+        "roc": Picture(
+            plots.roc(labels, curves), f"ROC curves; area under the curve: {each}; chance 0.5."
+        ),
+        "precision_recall": Picture(
+            plots.precision_recall(labels, curves),
+            f"Precision against recall; average precision: {precisions}; the base rate is "
+            f"{model.base_rate:.3f}.",
+        ),
+        "reliability": Picture(
+            plots.reliability(bins),
+            "Observed share against predicted probability in ten bins of equally many customers, "
+            f"from {bins[0].observed:.3f} observed for {bins[0].predicted:.3f} predicted to "
+            f"{bins[-1].observed:.3f} for {bins[-1].predicted:.3f}; the mean gap is "
+            f"{model.ece_equal_count:.3f}.",
+        ),
+        "gains": Picture(
+            plots.gains(labels, evidence.probabilities),
+            "Cumulative gains: the tenth of customers with the highest scores holds "
+            f"{found[0]:.0%} of the positives, the first fifth {found[1]:.0%}, the first half "
+            f"{found[2]:.0%}.",
+        ),
+        "importance": Picture(
+            plots.importance(evidence.shap_values, names),
+            "Bar chart of the mean absolute SHAP value; the strongest features are "
+            + ", ".join(f"{name} {strength:.3f}" for name, _, strength in strongest)
+            + ".",
+        ),
+        "beeswarm": Picture(
+            plots.beeswarm(evidence.shap_values, evidence.holdout.values, names),
+            "Beeswarm of the SHAP values of the strongest features, one dot per customer; "
+            + ", ".join(
+                f"{name} adds {np.min(own):+.2f} to {np.max(own):+.2f}"
+                for name, own in (
+                    (name, evidence.shap_values[:, names.index(name)]) for name, _, _ in strongest
+                )
+            )
+            + ".",
+        ),
     }
 
 

@@ -82,6 +82,10 @@ MODEL_FEATURES = (
     *("cart_adds_since_last_order", "days_since_last_browse"),
 )
 
+# What the holdout is sliced by besides, and no model learns from.
+SLICE_FEATURES = ("days_since_first_seen", "mobile_share_90d")
+TRAIT = "trait:"  # begins the column of a declared sensitive trait; no feature's name does
+
 
 def monotone(model: str) -> tuple[tuple[str, int], ...]:
     """Return the features in which this model may only rise (1) or fall (-1)."""

@@ -17,6 +17,7 @@ from ml.baselines import base_rate
 from ml.evaluate import LEAK_AUC, Metrics, equal_count_bins, expected_calibration_error
 from ml.explain import margins
 from ml.promote import gain
+from ml.slices import Gap, Slice
 from ml.train import Params, Sample, fit
 
 SINGLE_AUC = 0.90  # of one feature alone, however it is turned
@@ -79,6 +80,7 @@ class Candidate:
         metrics: of these.
         unseen: of models that have seen none of the holdout's customers.
         cluster: address of the Dask scheduler that it was trained on; None = this process.
+        slices: the model on parts of the holdout.
     """
 
     booster: xgb.Booster
@@ -91,6 +93,7 @@ class Candidate:
     probabilities: NDArray[np.float64]
     metrics: Metrics
     unseen: Metrics
+    slices: Sequence[Slice]
     cluster: str | None = None
 
     def fit(self, sample: Sample, params: Params) -> xgb.Booster:
@@ -111,6 +114,7 @@ def run_checks(candidate: Candidate) -> list[Check]:
         stable_over_seeds(candidate),
         stable_over_weeks(candidate),
         as_good_for_unseen_customers(candidate),
+        no_slice_is_worse(candidate.slices),
     ]
 
 
@@ -280,6 +284,37 @@ def as_good_for_unseen_customers(candidate: Candidate) -> Check:
     )
 
 
+def no_slice_is_worse(slices: Sequence[Slice]) -> Check:
+    """Check that no part of the holdout is served worse than the rest by more than chance.
+
+    Parts with too few customers are not judged; the report names them.
+    """
+    found: list[tuple[float, str, Gap]] = []
+    for part in slices:
+        for kind, gap in (("mean error", part.calibration), ("AUC's shortfall", part.ranking)):
+            if gap is not None:
+                words = f"{kind} of {part.factor} {part.name!r} is {gap.value:.3f} off the rest's"
+                found.append((gap.value / gap.limit, words, gap))
+    judged = sum(part.ranking is not None for part in slices)
+    if not found:
+        return Check.of(
+            "no_slice_is_worse",
+            f"none of {len(slices)} slices has enough customers to be judged",
+            passed=True,
+            value=0.0,
+            limit=0.0,
+        )
+    _, words, gap = max(found, key=_excess)
+    return Check.of(
+        "no_slice_is_worse",
+        f"of {judged} slices judged, of {len(slices)}: the {words}",
+        passed=gap.within,
+        value=gap.value,
+        limit=gap.limit,
+        worry="these customers are served worse",
+    )
+
+
 def auc_error(labels: NDArray[np.float64]) -> float:
     """Return the standard error of the AUC of scores that know nothing of these labels.
 
@@ -295,6 +330,10 @@ def auc_error(labels: NDArray[np.float64]) -> float:
 
 
 def _first(found: tuple[float, datetime, Sample]) -> float:
+    return found[0]
+
+
+def _excess(found: tuple[float, str, Gap]) -> float:
     return found[0]
 
 

@@ -5,6 +5,7 @@ MlError
 ├── TooFewSnapshots    the history is too short to hold train, validation and holdout apart
 ├── UnknownColumns     a frame does not have the columns that the model was trained on
 ├── UnknownTrees       a model's trees are of a kind that is not explained
+├── TraitLearnt        a declared sensitive trait is among the features
 └── NotAdditive        SHAP values and base value do not sum to the margin
 ├── NotAdditive        SHAP values and base value do not sum to the margin
 ├── NoGpu              trees were to be grown on a GPU, and there is none
@@ -30,6 +31,10 @@ class UnknownColumns(MlError):
 
 class UnknownTrees(MlError):
     """The model's trees are of a kind that is not explained."""
+
+
+class TraitLearnt(MlError):
+    """A model was about to learn from a declared sensitive trait."""
 
 
 class NotAdditive(MlError):

@@ -15,6 +15,7 @@ from ml.drift import Drift, drift
 from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions, margins
 from ml.rows import Rows, rows_of
+from ml.slices import Slice, factors_of, require_no_trait, slices
 from ml.split import Split
 from ml.train import Params, Sample, find_rounds, fit, from_bytes, sha256, to_bytes
 from ml.unseen import unseen_margins
@@ -43,6 +44,7 @@ class Learnt:
         shap_values: float[n, k], on the holdout.
         drift: the holdout's features against the fitted ones.
         checks: what has to hold before it may be promoted.
+        slices: the model on parts of the holdout.
     """
 
     artefact: bytes
@@ -61,6 +63,7 @@ class Learnt:
     shap_values: NDArray[np.float64]
     drift: list[Drift]
     checks: list[Check]
+    slices: list[Slice]
 
 
 def learn(
@@ -78,7 +81,8 @@ def learn(
 
     Args:
         frame: ``customer_id``, ``as_of`` (UTC), the features and ``label`` (0.0 or 1.0), in a fixed
-            order; or the same as arrays.
+            order; or the same as arrays. Other columns are not learnt from; by those that are
+            known to `ml.slices` the holdout is sliced.
         split: which as_of is used for what.
         names: the features.
         params: of the trees.
@@ -87,14 +91,19 @@ def learn(
     Raises:
         TooFewRows: a part, or half of its customers, has too few rows or one class only.
         UnknownColumns: the frame lacks a feature.
+        TraitLearnt: one of the names is a declared trait.
         NoGpu: there is no GPU where one is asked for.
         NoCluster: the Dask scheduler does not answer.
     """
-    rows = frame if isinstance(frame, Rows) else rows_of([frame], names)
+    require_no_trait(names)
+    rows = frame
+    if not isinstance(rows, Rows):
+        rows = rows_of([rows], names, aside=split.holdout)
     validation = rows.sample(split.validation).in_memory()
     searched = find_rounds(rows.sample(split.train), validation, params, cluster=cluster)
     calibration = calibrate(margins(searched.booster, validation.values, names), validation.labels)
-    fitted, holdout = rows.sample(split.fitted), rows.sample([split.holdout]).in_memory()
+    fitted, whole = rows.sample(split.fitted), rows.sample([split.holdout])
+    holdout = whole.in_memory()
     artefact = to_bytes(fit(fitted, params, rounds=searched.rounds, cluster=cluster))
     booster = from_bytes(artefact)
     parts = contributions(booster, holdout.values, names)
@@ -103,6 +112,7 @@ def learn(
     near = fitted.in_memory()
     unseen = unseen_margins(near, holdout, params, rounds=searched.rounds, cluster=cluster)
     unseen_metrics = evaluate(holdout.labels, calibration.probabilities(unseen))
+    found = slices(holdout, factors_of(rows.aside.iloc[:: whole.step]), probabilities)
     baselines = {
         LOGISTIC: logistic_rfm(near, holdout.values),
         BASE_RATE: base_rate(near, len(holdout.labels)),
@@ -139,8 +149,10 @@ def learn(
                 metrics=metrics,
                 unseen=unseen_metrics,
                 cluster=cluster,
+                slices=found,
             )
         ),
+        slices=found,
     )
 
 

@@ -86,7 +86,7 @@ def gains(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> st
     """Draw the share of positives found among the highest-scored share of customers."""
     with mpl.rc_context(STYLE):
         figure, axes = _axes("Share of customers, highest scores first", "Share of positives found")
-        found = np.cumsum(labels[np.argsort(-probabilities, kind="stable")]) / labels.sum()
+        found = _found(labels, probabilities)
         share = np.arange(1, len(labels) + 1) / len(labels)
         axes.plot(np.insert(share, 0, 0), np.insert(found, 0, 0), color=BLUE, label="model")
         axes.plot([0, 1], [0, 1], ":", color=GREY, label="at random")
@@ -94,11 +94,25 @@ def gains(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> st
         return _svg(figure)
 
 
+def found_among(
+    labels: NDArray[np.float64], probabilities: NDArray[np.float64], shares: Sequence[float]
+) -> list[float]:
+    """Return the share of positives found among each share of the highest-scored customers."""
+    found = _found(labels, probabilities)
+    return [float(found[max(0, round(len(found) * share) - 1)]) for share in shares]
+
+
+def _found(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    order = np.argsort(-probabilities, kind="stable")
+    return np.asarray(np.cumsum(labels[order]) / labels.sum())
+
+
 def importance(shap_values: NDArray[np.float64], names: Sequence[str]) -> str:
     """Draw the mean absolute SHAP value of the strongest features."""
     with mpl.rc_context(STYLE):
         mean = np.abs(shap_values).mean(axis=0)
         order = np.argsort(-mean, kind="stable")[:SHOWN_FEATURES][::-1]
+        order = order[mean[order] > 0.0]
         figure = Figure(figsize=(9.2, 4.6), layout="constrained")
         axes = figure.subplots()
         axes.barh([names[index] for index in order], mean[order], color=BLUE)
@@ -128,7 +142,7 @@ def beeswarm(
         figure, axes = pyplot.subplots(figsize=(9.2, 6.4), layout="constrained")
         shap.plots.beeswarm(
             explained,
-            max_display=SHOWN_FEATURES + 1,
+            max_display=min(SHOWN_FEATURES, int(shap_values.any(axis=0).sum())) + 1,
             color=mpl.colormaps["cividis"],
             ax=axes,
             plot_size=None,
@@ -138,6 +152,62 @@ def beeswarm(
         picture = _png(figure)
         pyplot.close(figure)
     return picture
+
+
+def dependence(
+    values: NDArray[np.float64],
+    parts: NDArray[np.float64],
+    name: str,
+    *,
+    colour: NDArray[np.float64] | None = None,
+    colour_name: str = "",
+) -> str:
+    """Draw what a feature adds against its value, one dot per customer, and the trend.
+
+    Args:
+        values: float[n], the feature; NaN = missing, not drawn.
+        parts: float[n], log-odds: its SHAP values, or its joint part with another feature.
+        name: of the feature.
+        colour: float[n], another feature's values; None = one colour and a line through the means
+            of tenths.
+        colour_name: of that feature.
+    """
+    present = ~np.isnan(values)
+    x, y = values[present], parts[present]
+    with mpl.rc_context(STYLE):
+        figure, axes = _axes(name, "Log-odds added")
+        axes.axhline(0.0, color=GREY, linewidth=0.8)
+        if colour is None:
+            axes.plot(x, y, "o", color=BLUE, markersize=3, alpha=0.35, markeredgewidth=0)
+            axes.plot(*trend(x, y), "-", color=ORANGE, linewidth=2, label="mean of a tenth")
+            axes.legend(loc="best", frameon=False)
+        else:
+            shown = colour[present]
+            low, high = np.nanquantile(shown, [0.05, 0.95])
+            dots = axes.scatter(
+                x, y, c=shown, cmap="cividis", s=12, vmin=low, vmax=max(high, low + 1e-9)
+            )
+            figure.colorbar(dots, ax=axes, label=colour_name)
+        low, high = np.quantile(x, [0.0, 0.99]) if len(x) else (0.0, 1.0)
+        axes.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low) + 1e-9)
+        return _png(figure)
+
+
+def trend(
+    values: NDArray[np.float64], parts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the means of value and part of ten groups of equally many customers, by value.
+
+    Args:
+        values: float[n]. No NaN.
+        parts: float[n].
+    """
+    order = np.argsort(values, kind="stable")
+    tenths = [tenth for tenth in np.array_split(order, 10) if len(tenth)]
+    return (
+        np.array([values[tenth].mean() for tenth in tenths]),
+        np.array([parts[tenth].mean() for tenth in tenths]),
+    )
 
 
 def import_shap() -> Any:

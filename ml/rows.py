@@ -28,11 +28,13 @@ class Rows:
         everything: all rows, in the order that they came in.
         spans: first row and the row after the last one, of each snapshot.
         sha256: of who, when, features and labels, in this order; however the rows were cut.
+        aside: of the rows of one snapshot, the columns that are not learnt from.
     """
 
     everything: Sample
     spans: Mapping[datetime, tuple[int, int]]
     sha256: str
+    aside: pd.DataFrame
 
     def sample(self, as_ofs: Sequence[datetime]) -> Sample:
         """Return the rows of these snapshots: a view where they follow each other, else a copy."""
@@ -51,6 +53,7 @@ def rows_of(
     *,
     folder: Path | None = None,
     batch_rows: int = BATCH_ROWS,
+    aside: datetime | None = None,
 ) -> Rows:
     """Put the parts of labelled snapshots together.
 
@@ -60,6 +63,7 @@ def rows_of(
         names: the features.
         folder: where the values are written to; None = they stay in memory.
         batch_rows: how many rows of the file are read at once.
+        aside: the snapshot whose other columns are kept, too.
 
     Raises:
         TooFewRows: there is no row.
@@ -67,7 +71,7 @@ def rows_of(
         ValueError: a snapshot goes on after another one has begun.
     """
     digest, spans, rows = _Digest(names), dict[datetime, tuple[int, int]](), 0
-    values, labels, halves = [], [], []
+    values, labels, halves, others = [], [], [], []
     with ExitStack() as stack:
         file = stack.enter_context((folder / VALUES_FILE).open("wb")) if folder else None
         for part in frames:
@@ -78,6 +82,9 @@ def rows_of(
                 file.write(found.astype("<f8").tobytes())
             else:
                 values.append(found)
+            if aside is not None:
+                there = frame["as_of"] == aside
+                others.append(frame.loc[there, [*frame.columns.difference(names, sort=False)]])
             labels.append(frame["label"].to_numpy(dtype=np.float64))
             halves.append(np.array([crc32(who.encode()) & 1 for who in frame["customer_id"]]) == 1)
             counts = frame["as_of"].value_counts(sort=False).sort_index()
@@ -95,7 +102,8 @@ def rows_of(
         else _joined(values)
     )
     everything = Sample(stored, _joined(labels), names, _joined(halves), batch_rows)
-    return Rows(everything, spans, digest.hexdigest())
+    beside = pd.concat(others, ignore_index=True) if others else pd.DataFrame()
+    return Rows(everything, spans, digest.hexdigest(), beside)
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

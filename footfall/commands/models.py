@@ -90,12 +90,26 @@ def models(
 @app.command()
 def report(
     model: Annotated[str, typer.Argument(help="A model_id of `footfall models`.")],
+    style: Annotated[
+        Literal["html", "markdown", "json"],
+        typer.Option("--format", help="html: the audit report; markdown, json: the model card."),
+    ] = "html",
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
-    """Give a model's audit report, one HTML page."""
-    from footfall.modelling.models import model_report
+    """Give a model's audit report, one HTML page, or its model card."""
+    import msgspec
 
-    _write(model_report(model), out)
+    from footfall.modelling.models import model_card_of, model_report
+
+    if style == "html":
+        text = model_report(model)
+    elif style == "json":
+        text = msgspec.json.encode(model_card_of(model)).decode()
+    else:
+        from ml.model_card import card_markdown
+
+        text = card_markdown(model_card_of(model))
+    _write(text, out)
 
 
 @app.command()

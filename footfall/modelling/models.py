@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from footfall.errors import NotFound
 from footfall.warehouse import models as store
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.models import ModelRow, State
@@ -67,6 +69,19 @@ def model_report(model_id: str) -> str:
     """
     with transaction() as connection:
         return store.report(connection, model_id)
+
+
+def model_card_of(model_id: str) -> dict[str, Any]:
+    """Return the card of a model, as `ml.model_card` made it.
+
+    Raises:
+        NotFound: no model has this id, or it is older than cards.
+    """
+    with transaction() as connection:
+        card = store.card(connection, model_id)
+    if card is None:
+        raise NotFound(f"{model_id} was trained before there were model cards: train it again")
+    return card
 
 
 def fitted_until(row: ModelRow) -> datetime:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from expectations.evaluate import evaluate as check
 from expectations.features import judged
 from footfall.errors import BadArgument, GateStopped, NotReady
+from footfall.modelling.evidence import evidence
 from footfall.settings import settings
 from footfall.warehouse import features, models
 from footfall.warehouse.build import build_snapshots
@@ -23,6 +24,7 @@ from ml.split import Split, forward_folds, snapshots_for, split_by_time
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ml.evidence import Evidence
     from ml.learn import Learnt
     from ml.rows import Rows
     from ml.search import Found
@@ -112,10 +114,12 @@ def train(
         tell(3 + budget, steps)
     except MlError as error:
         raise NotReady(f"{name} cannot be trained: {error}") from None
-    report = _report(row.model_id, label, as_of, split, learnt)
+    report, card = _documents(evidence(row, label, split, learnt))
     with transaction() as connection:
         models.lock_models(connection)
-        row = models.store_model(connection, row, artefact=learnt.artefact, report=report)
+        row = models.store_model(
+            connection, row, artefact=learnt.artefact, report=report, card=card
+        )
     tell(steps, steps)
     return TrainedModel(
         model_id=row.model_id,
@@ -151,22 +155,34 @@ def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
 
 def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
     """Read the rows: into memory, or beyond the setting's limit into a file of the stack's."""
-    from ml.catalogue import MODEL_FEATURES
+    from ml.catalogue import MODEL_FEATURES, SLICE_FEATURES
     from ml.rows import rows_of
 
     most = settings().train_in_memory_rows
     with transaction() as connection:
-        features.require_columns(connection, MODEL_FEATURES)
+        names = (*MODEL_FEATURES, *SLICE_FEATURES)
+        features.require_columns(connection, names)
         folder = None
         if features.count_labelled(connection, label, split.all) > most:
             home = settings().home
             home.mkdir(parents=True, exist_ok=True)
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="train-", dir=home)))
         chunks = features.read_labelled_chunks(
-            connection, label, split.all, MODEL_FEATURES, chunk_rows=most
+            connection,
+            label,
+            split.all,
+            names,
+            traits=settings().sensitive_trait_list,
+            chunk_rows=most,
         )
         with closing(chunks):
-            return rows_of(_fit_rows(label, chunks), MODEL_FEATURES, folder=folder, batch_rows=most)
+            return rows_of(
+                _fit_rows(label, chunks),
+                MODEL_FEATURES,
+                folder=folder,
+                batch_rows=most,
+                aside=split.holdout,
+            )
 
 
 def _fit_rows(label: Label, chunks: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
@@ -178,7 +194,7 @@ def _fit_rows(label: Label, chunks: Iterator["pd.DataFrame"]) -> Iterator["pd.Da
     from ml.catalogue import MODEL_FEATURES
 
     for frame in chunks:
-        rows = frame.drop(columns="label")
+        rows = frame[["customer_id", "as_of", *MODEL_FEATURES]]
         results = [check(*each) for each in judged(rows, MODEL_FEATURES)]
         if any(result.verdict == "stop" for result in results):
             failures = [failure for result in results for failure in result.failures]
@@ -266,25 +282,9 @@ def _provenance(
     }
 
 
-def _report(model_id: str, label: Label, as_of: datetime, split: Split, learnt: "Learnt") -> str:
-    from ml.audit import Evidence, audit_report
+def _documents(told: "Evidence") -> tuple[str, dict[str, object]]:
+    """Return the audit report and the card."""
+    from ml.audit import audit_report
+    from ml.model_card import model_card
 
-    return audit_report(
-        Evidence(
-            model_id=model_id,
-            sha256=learnt.sha256,
-            label=label,
-            as_of=as_of,
-            split=split,
-            fitted_rows=learnt.fitted_rows,
-            frame_sha256=learnt.frame_sha256,
-            params={**learnt.params.as_dict(), "rounds": learnt.rounds},
-            calibration=learnt.calibration,
-            holdout=learnt.holdout,
-            probabilities=learnt.probabilities,
-            baselines=learnt.baseline_probabilities,
-            shap_values=learnt.shap_values,
-            drift=learnt.drift,
-            checks=learnt.checks,
-        )
-    )
+    return audit_report(told), model_card(told)

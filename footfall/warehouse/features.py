@@ -102,21 +102,32 @@ def read_labelled_chunks(
     as_ofs: Sequence[datetime],
     names: Sequence[str],
     *,
+    traits: Sequence[str] = (),
     chunk_rows: int | None,
 ) -> Generator["pd.DataFrame"]:
     """Yield what `read_labelled` returns as it comes, at most ``chunk_rows`` rows at once.
 
-    Close it before the connection is used for anything else: it holds a COPY.
+    Besides, the traits of these names as text, in columns ``trait:name``. Close it before the
+    connection is used for anything else: it holds a COPY.
     """
+    from ml.catalogue import TRAIT
+
     query = sql.SQL(
-        "select f.customer_id, f.as_of, {features}, l.{label}::integer as label {rows}"
+        "select f.customer_id, f.as_of, {features}, {traits} l.{label}::integer as label {rows}"
         " order by f.as_of, f.customer_id"
     ).format(
         features=_columns(names),
+        traits=sql.SQL("").join(
+            sql.SQL("c.traits ->> {} as {}, ").format(
+                sql.Literal(trait), sql.Identifier(TRAIT + trait)
+            )
+            for trait in traits
+        ),
         label=sql.Identifier(label.column),
         rows=_labelled(label, as_ofs),
     )
     types = {**dict.fromkeys(names, "float64"), "label": "float64"}
+    types |= {TRAIT + trait: "str" for trait in traits}
     yield from _read_chunks(connection, query, types, chunk_rows)
 
 

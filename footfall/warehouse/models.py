@@ -56,13 +56,18 @@ def lock_models(connection: Connection[TupleRow]) -> None:
 
 
 def store_model(
-    connection: Connection[TupleRow], model: ModelRow, *, artefact: bytes, report: str
+    connection: Connection[TupleRow],
+    model: ModelRow,
+    *,
+    artefact: bytes,
+    report: str,
+    card: Mapping[str, Any] | None = None,
 ) -> ModelRow:
     """Store a model unless the same one is there already; return it as it is stored."""
     connection.execute(
         "insert into ml.models (model_id, name, trained_at, as_of, sha256, params, metrics,"
-        " features, state, calibration, artefact, report)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " features, state, calibration, artefact, report, card)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " on conflict (model_id) do nothing",
         (
             model.model_id,
@@ -77,6 +82,7 @@ def store_model(
             Jsonb(dict(model.calibration)),
             artefact,
             report,
+            None if card is None else Jsonb(dict(card)),
         ),
     )
     return find_model(connection, model.model_id)
@@ -156,6 +162,16 @@ def report(connection: Connection[TupleRow], model_id: str) -> str:
         NotFound: no model has this id.
     """
     return str(_column(connection, "report", model_id) or "")
+
+
+def card(connection: Connection[TupleRow], model_id: str) -> dict[str, Any] | None:
+    """Return a model's card; None if it is older than cards.
+
+    Raises:
+        NotFound: no model has this id.
+    """
+    found: dict[str, Any] | None = _column(connection, "card", model_id)
+    return found
 
 
 def crown(connection: Connection[TupleRow], model: ModelRow, *, now: datetime) -> None:

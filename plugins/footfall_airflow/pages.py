@@ -11,6 +11,10 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/footfall"
+LIST = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit reports</title>'
+    "</head><body><h1>Audit reports</h1><ul>{}</ul></body></html>"
+)
 
 
 class Pages:
@@ -24,10 +28,10 @@ class Pages:
     def _app(self) -> Any:
         from airflow.api_fastapi.core_api.security import get_user
         from fastapi import Depends, FastAPI, HTTPException
-        from fastapi.responses import FileResponse, HTMLResponse
+        from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
         from footfall.errors import NotFound
-        from footfall.modelling.models import list_models, model_report
+        from footfall.modelling.models import list_models, model_card_of, model_report
         from footfall.warehouse.docs import docs_page
 
         app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, openapi_url=None)
@@ -41,15 +45,26 @@ class Pages:
         @app.get("/reports")
         def reports() -> HTMLResponse:
             items = [
-                f'<li><a href="{PREFIX}/reports/{model.model_id}">{escape(model.line())}</a></li>'
+                f'<li><a href="{PREFIX}/reports/{model.model_id}">{escape(model.line())}</a>'
+                f' <a href="{PREFIX}/reports/{model.model_id}/card">model card of '
+                f"{model.model_id}</a></li>"
                 for model in list_models()
             ]
-            return HTMLResponse(f"<ul>{''.join(items) or 'no model is trained yet'}</ul>")
+            return HTMLResponse(LIST.format("".join(items) or "<li>No model is trained yet.</li>"))
 
         @app.get("/reports/{model_id}")
         def report(model_id: str) -> HTMLResponse:
             try:
                 return HTMLResponse(model_report(model_id))
+            except NotFound as error:
+                raise HTTPException(404, str(error)) from None
+
+        @app.get("/reports/{model_id}/card")
+        def card(model_id: str) -> PlainTextResponse:
+            from ml.model_card import card_markdown
+
+            try:
+                return PlainTextResponse(card_markdown(model_card_of(model_id)))
             except NotFound as error:
                 raise HTTPException(404, str(error)) from None
 

@@ -29,7 +29,7 @@ def frame():
 def test_an_honest_model_passes_every_check(frame):
     learnt = learn(frame, SPLIT, MODEL_FEATURES, PARAMS)
     assert failed(learnt) == {}
-    assert len(learnt.checks) == len({check.name for check in learnt.checks}) == 10
+    assert len(learnt.checks) == len({check.name for check in learnt.checks}) == 11
 
 
 @pytest.mark.parametrize("turn", [1.0, -1.0])

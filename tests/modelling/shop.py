@@ -13,7 +13,7 @@ from psycopg import sql
 
 from footfall.warehouse import models
 from footfall.warehouse.verdicts import Verdict, as_of_subject, record_verdict
-from ml.catalogue import MODEL_FEATURES
+from ml.catalogue import MODEL_FEATURES, SLICE_FEATURES
 from ml.labels import CHURN, LABELS, PURCHASE
 from ml.learn import sample
 from ml.train import Params, fit, sha256, to_bytes
@@ -23,10 +23,11 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 FIRST_EVENT = SNAPSHOTS[0] - timedelta(days=90)
 BUILT = SNAPSHOTS[-1] + CHURN.horizon
 CUSTOMERS = 150
+COLUMNS = (*MODEL_FEATURES, *SLICE_FEATURES)
 
 TABLES = """
     create table analytics.dim_customers (customer_id text primary key,
-        first_seen_at timestamptz not null, is_profilable boolean not null);
+        first_seen_at timestamptz not null, is_profilable boolean not null, traits jsonb);
     create table analytics.customer_identities (ref text primary key, id_kind text,
         external_id text, customer_id text, linked_at timestamptz);
     create table analytics.customer_labels (customer_id text, as_of timestamptz,
@@ -55,7 +56,7 @@ class Shop:
         )
         self.connection.execute(TABLES)
         columns = sql.SQL(", ").join(
-            sql.SQL("{} double precision").format(sql.Identifier(name)) for name in MODEL_FEATURES
+            sql.SQL("{} double precision").format(sql.Identifier(name)) for name in COLUMNS
         )
         self.connection.execute(
             sql.SQL(
@@ -92,7 +93,7 @@ class Shop:
                 " on conflict do nothing",
                 (f"u:user-{number}", f"user-{number}", customer_id, FIRST_EVENT),
             )
-        self._copy("customer_features", ["customer_id", "as_of", *MODEL_FEATURES], frame)
+        self._copy("customer_features", ["customer_id", "as_of", *COLUMNS], frame)
         column = LABELS[label].column
         labels = frame.assign(**{column: frame["label"].astype(bool)})
         other = (PURCHASE if label == "churn" else CHURN).column

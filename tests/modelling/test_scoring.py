@@ -1,6 +1,7 @@
 """A score set is whole, checked, explained, and knows nothing of the future."""
 
 import json
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -200,6 +201,9 @@ def test_an_explanation_is_the_same_bytes_whatever_happens_later(scored):
     before = _told("user-3", as_of=AS_OF)
     assert _told("user-3") == before
     assert explain("user-3").customer_id == f"c{3:020x}"
+    page = before[1]
+    assert page.count("<caption id=") == page.count("<table>") == page.count('role="region"') == 2
+    assert {"raises", "lowers"} <= set(re.findall(r'class="unseen">([\w ]+)<', page))
     # Another champion, features built anew and otherwise, and a newer set of a later instant.
     scored.connection.execute("update ml.models set state = 'retired' where name = 'churn'")
     newer = scored.model(honest=False, state="champion")

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from footfall.errors import BadArgument, GateStopped, NotReady
-from footfall.modelling.models import list_models, model_report
+from footfall.errors import BadArgument, GateStopped, NotFound, NotReady
+from footfall.modelling.models import list_models, model_card_of, model_report
 from footfall.modelling.training import train
 from footfall.settings import settings
+from ml.catalogue import MODEL_FEATURES
 from ml.labels import CHURN
 from ml.split import WEEK
 from tests.conftest import set_environment
@@ -16,7 +17,7 @@ from tests.ml.samples import SNAPSHOTS, snapshots
 from tests.modelling.shop import BUILT, CUSTOMERS, NOW
 
 
-def test_a_challenger_is_stored_with_its_artefact_hash_metrics_and_report(shop):
+def test_a_challenger_is_stored_with_its_artefact_hash_metrics_report_and_card(shop):
     shop.fill()
     steps = []
     model = train("churn", now=NOW, on_progress=lambda done, total: steps.append((done, total)))
@@ -30,6 +31,11 @@ def test_a_challenger_is_stored_with_its_artefact_hash_metrics_and_report(shop):
     assert set(metrics["baselines"]) == {"base rate", "logistic regression on RFM"}
     assert model.holdout == SNAPSHOTS[-1]
     assert model.model_id in model_report(model.model_id)
+    card = model_card_of(model.model_id)
+    assert card["quantitative_analyses"]["overall"]["model"] == model.metrics
+    lineage = card["training_data"]["lineage"]
+    assert (lineage["builds"], lineage["loads"], lineage["events"]) == (1, 0, 0)
+    assert {"int_customer_orders_as_of", "customer_features"} < set(lineage["tables"])
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert model.model_id in model.line()
 
@@ -70,6 +76,26 @@ def test_no_dask_scheduler_or_gpu_is_one_line(shop, monkeypatch):
     set_environment(monkeypatch, device="tpu")
     with pytest.raises(BadArgument, match="FOOTFALL_DEVICE='tpu'.*'cpu' or 'cuda'"):
         train("churn", now=NOW)
+
+
+def test_a_declared_trait_is_not_learnt_from_and_the_champion_is_compared_with(shop, monkeypatch):
+    shop.fill()
+    champion = shop.model(state="champion", fitted_until=SNAPSHOTS[-2])
+    shop.connection.execute(
+        "update analytics.dim_customers set traits = jsonb_build_object('town', 'Ulm')"
+    )
+    set_environment(monkeypatch, sensitive_traits="town, shoe size")
+    model = train("churn", now=NOW)
+    assert set(shop.one("select features from ml.models order by as_of desc")[0]) == set(
+        MODEL_FEATURES
+    )
+    card = model_card_of(model.model_id)
+    assert card["factors"]["sensitive"] == ["shoe size", "town"]
+    page = model_report(model.model_id)
+    assert f"<code>{champion}</code>" in page
+    assert "which neither has learnt from" in page
+    with pytest.raises(NotFound, match="before there were model cards: train it again"):
+        model_card_of(champion)
 
 
 def test_trained_twice_is_stored_once(shop):
