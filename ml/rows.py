@@ -71,7 +71,8 @@ def rows_of(
         ValueError: a snapshot goes on after another one has begun.
     """
     digest, spans, rows = _Digest(names), dict[datetime, tuple[int, int]](), 0
-    values, labels, halves, others = [], [], [], []
+    values, labels, halves = [], [], []
+    others: list[pd.DataFrame] = []
     with ExitStack() as stack:
         file = stack.enter_context((folder / VALUES_FILE).open("wb")) if folder else None
         for part in frames:
@@ -83,8 +84,8 @@ def rows_of(
             else:
                 values.append(found)
             if aside is not None:
-                there = frame["as_of"] == aside
-                others.append(frame.loc[there, [*frame.columns.difference(names, sort=False)]])
+                unread = [name for name in frame.columns if name not in names]
+                others.append(frame[frame["as_of"] == aside][unread])
             labels.append(frame["label"].to_numpy(dtype=np.float64))
             halves.append(np.array([crc32(who.encode()) & 1 for who in frame["customer_id"]]) == 1)
             counts = frame["as_of"].value_counts(sort=False).sort_index()
