@@ -6,17 +6,18 @@
 import argparse
 import os
 import tempfile
+from collections.abc import Collection
 from contextlib import chdir
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import contenders, warehouse
+from bench import contenders, ml, warehouse
 from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
 
-SECTIONS = ("ingest", "simulate", "warehouse")
+SECTIONS = ("ingest", "simulate", "warehouse", "ml")
 
 log = Console(stderr=True)
 
@@ -34,8 +35,15 @@ def main() -> None:
     parser.add_argument(
         "--part",
         action="append",
-        choices=warehouse.PARTS,
-        help="of the warehouse; default: all",
+        choices=(*warehouse.PARTS, *ml.PARTS),
+        help="of the warehouse or ml; default: all",
+    )
+    parser.add_argument("--rows", type=int, default=ml.ROWS, help="how many rows training reads")
+    parser.add_argument(
+        "--customers", type=int, default=ml.CUSTOMERS, help="of the shop that the oracle knows"
+    )
+    parser.add_argument(
+        "--online-shoppers", type=Path, metavar="FILE", help="the CSV of the part shoppers"
     )
     parser.add_argument(
         "--verbose", action="store_true", help="name the dearest statements of the warehouse"
@@ -44,6 +52,9 @@ def main() -> None:
     for section in options.section or SECTIONS:
         if section == "warehouse":
             measure_warehouse(options)
+            continue
+        if section == "ml":
+            measure_ml(options)
             continue
         load = os.getloadavg()[0]
         title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
@@ -81,7 +92,7 @@ def measure_warehouse(options: argparse.Namespace) -> None:
         Path(folder).chmod(0o755)
         forget_the_users_servers()
         warehouse.measure(
-            options.part or warehouse.PARTS,
+            asked_for(options, warehouse.PARTS),
             events=options.events,
             rounds=options.rounds,
             with_peers=not options.no_peers,
@@ -89,6 +100,31 @@ def measure_warehouse(options: argparse.Namespace) -> None:
             folder=Path(folder),
             say=say,
         )
+
+
+def measure_ml(options: argparse.Namespace) -> None:
+    """Run the section ``ml``; a part that needs a Postgres gets its own."""
+    shoppers = options.online_shoppers and options.online_shoppers.absolute()
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
+        Path(folder).chmod(0o755)
+        forget_the_users_servers()
+        ml.measure(
+            asked_for(options, ml.PARTS),
+            ml.Asked(
+                rounds=options.rounds,
+                rows=options.rows,
+                customers=options.customers,
+                with_peers=not options.no_peers,
+                online_shoppers=shoppers,
+                folder=Path(folder),
+                say=say,
+            ),
+        )
+
+
+def asked_for(options: argparse.Namespace, parts: Collection[str]) -> list[str]:
+    """Return which of a section's parts are to be measured: all, if none is named."""
+    return [part for part in options.part or parts if part in parts]
 
 
 def forget_the_users_servers() -> None:

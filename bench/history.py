@@ -88,6 +88,15 @@ def store(
     return Stored(stored, len(load_ids))
 
 
+def events_of(shop: Shop, *, received_at: datetime) -> Iterator[Event]:
+    """Yield a simulated shop's events as they are decoded; none of it may be malformed."""
+    for message in shop.messages():
+        if not message.catalog:
+            event = decode(message.value, received_at=received_at, first_day=FIRST_DAY)
+            assert isinstance(event, Event), event
+            yield event
+
+
 def _batches(events: Iterable[Event], at_once: int) -> Iterator[EventBatch]:
     duplicates = Duplicates()
     batch = EventBatch(duplicates)
@@ -131,11 +140,7 @@ def _shop(*, seed: int, customers: int) -> Iterator[Event]:
             late=0,
         )
     )
-    for message in shop.messages():
-        if not message.catalog:
-            event = decode(message.value, received_at=END, first_day=FIRST_DAY)
-            assert isinstance(event, Event), event
-            yield event
+    yield from events_of(shop, received_at=END)
 
 
 def _load_of(event: Event, loads: int) -> int | None:

@@ -23,7 +23,7 @@ def by_hand(events: int, folder: Path) -> Run:
 
 def quix_streams(events: int, folder: Path) -> Run:
     """Load with Quix Streams, in an environment that is made for it the first time."""
-    return _load(_environment("quix", folder), "quix_sink.py", events, folder)
+    return _load(environment("quix", folder), "quix_sink.py", events, folder)
 
 
 def woodelf(model: Path, rows: Path, found: Path, folder: Path) -> float:
@@ -39,12 +39,12 @@ def woodelf(model: Path, rows: Path, found: Path, folder: Path) -> float:
         The seconds, without the start of the process.
     """
     task = {"model": str(model), "rows": str(rows), "found": str(found)}
-    program = [_environment("woodelf", folder), HERE / "woodelf_shap.py"]
+    program = [environment("woodelf", folder), HERE / "woodelf_shap.py"]
     done = run(program, cwd=folder, given=json.dumps(task))
     return float(json.loads(done.output)["seconds"])
 
 
-def _environment(name: str, folder: Path) -> Path:
+def environment(name: str, folder: Path) -> Path:
     """Return the Python of a peer's environment."""
     python = folder / name / "bin" / "python"
     if python.exists():
