@@ -8,14 +8,14 @@ from psycopg import sql
 
 from footfall.settings import settings
 from footfall.stack.servers import Status
-from tests.conftest import TEMPLATE, admin_dsn, set_environment
+from tests.conftest import TEMPLATE, admin_dsn, numbers, set_environment
 from tests.warehouse.shop import start_over
 
 
 @pytest.fixture(scope="package")
 def warehouse(servers: Status) -> Iterator[str]:
     """Give the DSN of a migrated database."""
-    name = "test_warehouse"
+    name = f"test_warehouse_{next(numbers)}"  # this fixture stands in two folders
     new, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
     dsn = str(servers.as_dict()["services"]["postgres"]["dsn"])
     with psycopg.connect(admin_dsn(servers), autocommit=True) as admin:
