@@ -1,6 +1,6 @@
 """The section ``ml`` of the bench: its parts at their smallest."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -62,6 +62,37 @@ def test_the_oracle_knows_who_has_left_and_whose_device_it_is():
     frame = pd.DataFrame({"customer_id": ["c1", "c2", "c4"], "label": [1.0, 0.0, 0.0]})
     assert oracle.auc_of_rates(frame, rates, ordering=True) == 1.0
     assert oracle.auc_of_rates(frame, rates, ordering=False) == 0.0
+
+
+def test_a_device_on_which_somebody_signed_in_is_theirs_alone():
+    person = {"visits_per_day": 2.0, "buys_per_visit": 0.5, "churned_at": None}
+    people = [{**person, "user_id": name, "anonymous_ids": ["d1"]} for name in (None, "u2")]
+    owners = {("anonymous", "d1"): "c2", ("user", "u2"): "c2"}
+    assert oracle.order_rates(people, owners, AS_OF) == {"c2": 1.0}
+
+
+def test_who_leaves_within_three_weeks_comes_half_as_often():
+    person = {"visits_per_day": 2.0, "buys_per_visit": 0.5, "anonymous_ids": []}
+    people = [
+        {**person, "user_id": f"u{days}", "churned_at": (AS_OF + timedelta(days)).isoformat()}
+        for days in (0, 20, 21)
+    ]
+    owners = {("user", f"u{days}"): f"c{days}" for days in (0, 20, 21)}
+    assert oracle.order_rates(people, owners, AS_OF) == {"c0": 0.0, "c20": 0.5, "c21": 1.0}
+
+
+def test_a_part_that_cannot_be_measured_says_why_and_the_next_one_runs(tmp_path, capsys):
+    asked = ml.Asked(
+        rounds=1,
+        rows=1,
+        customers=1,
+        with_peers=False,
+        online_shoppers=None,
+        folder=tmp_path,
+        say=lambda text: None,
+    )
+    ml.measure(["shoppers", "shoppers"], asked)
+    assert capsys.readouterr().out.count("shoppers: give the data set's CSV with") == 2
 
 
 @pytest.mark.parametrize("library", ["ml.train.fit", "xgboost", "scikit-learn"])
