@@ -51,7 +51,7 @@ def measure(file: Path | None, *, say: Callable[[str], None]) -> list[Judged]:
     found = []
     for what, frame in (
         ("all columns", sessions),
-        (f"without {PAGE_VALUES}", sessions.drop(columns=_of(PAGE_VALUES, sessions))),
+        (f"without {PAGE_VALUES}", sessions.drop(columns=PAGE_VALUES)),
     ):
         say(f"shoppers: {FOLDS} folds, {what}")
         found.append(Judged(what, cross_validate(sample(frame))))
@@ -108,7 +108,3 @@ def show(judged: Sequence[Judged], *, load: str) -> None:
             f"{TARGET_AUC} / {TARGET_AP}" if whole else "–",
         )
     Console(width=None if Console().is_terminal else 120).print(table)
-
-
-def _of(name: str, sessions: pd.DataFrame) -> list[str]:
-    return [column for column in sessions.columns if column == name]
