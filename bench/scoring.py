@@ -22,6 +22,8 @@ from footfall.settings import settings
 from footfall.warehouse import models
 from footfall.warehouse.verdicts import Verdict, as_of_subject, record_verdict
 from ml.catalogue import MODEL_FEATURES
+from ml.drift import Reference, reference
+from ml.explain import margins
 from ml.train import Params, Sample, fit, sha256, to_bytes
 
 AS_OF = datetime(2026, 1, 3, tzinfo=UTC)
@@ -111,6 +113,8 @@ def _fill(customers: int) -> None:
         " first_seen_at timestamptz not null, is_profilable boolean not null)",
         f"create table analytics.customer_features (customer_id text, as_of timestamptz, {columns},"
         " primary key (as_of, customer_id))",
+        "create table analytics.customer_labels (customer_id text, as_of timestamptz,"
+        " purchased_within_7_days boolean)",
         "select setseed(0.5)",
         f"insert into analytics.customer_features select 'c' || lpad(to_hex(number), 20, '0'),"
         f" '{AS_OF.isoformat()}', {numbers} from generate_series(1, {customers}) as number",
@@ -125,17 +129,27 @@ def _fill(customers: int) -> None:
     with psycopg.connect(settings().postgres, autocommit=True) as connection:
         verdict = Verdict("features", as_of_subject(AS_OF), "pass", customers, 1, 1, (), customers)
         record_verdict(connection, verdict)
-        artefact = _artefact()
-        models.store_model(connection, _champion(artefact), artefact=artefact, report="")
+        artefact, known = _learnt()
+        models.store_model(
+            connection,
+            _champion(artefact),
+            artefact=artefact,
+            report="",
+            reference=known.as_dict(),
+        )
 
 
-def _artefact() -> bytes:
-    """Return trees that have learnt noise and something of three features."""
+def _learnt() -> tuple[bytes, Reference]:
+    """Return trees that have learnt noise and something of three features, and of what rows."""
     chance = np.random.default_rng(1)
     values = np.floor(chance.random((LEARNT_ROWS, len(MODEL_FEATURES))) * 40)
     odd = chance.normal(size=LEARNT_ROWS) * 20
     labels = (values[:, 0] - values[:, 2] + odd > values[:, 3] - 20).astype(np.float64)
-    return to_bytes(fit(Sample(values, labels, MODEL_FEATURES), Params(), rounds=TREES))
+    trees = fit(Sample(values, labels, MODEL_FEATURES), Params(), rounds=TREES)
+    given = 1.0 / (1.0 + np.exp(-margins(trees, values, MODEL_FEATURES)))
+    parts = np.ones((1, len(MODEL_FEATURES)))  # all are worth the same
+    known = reference(values, MODEL_FEATURES, snapshots=1, probabilities=given, shap_values=parts)
+    return to_bytes(trees), known
 
 
 def _champion(artefact: bytes) -> models.ModelRow:

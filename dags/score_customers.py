@@ -1,12 +1,13 @@
 """Score every customer with the champion models, with the reasons of each score.
 
 Reads ``analytics.customer_features`` as of the instant that the features' event names, writes
-``ml.scores`` as one score set. Skipped while no model is champion.
+``ml.scores`` as one score set. Skipped while no model is champion. Where a champion has shifted,
+it asks for training, at most once per model and week, whatever the gate says of the scores.
 """
 
 from airflow.sdk import Context, dag
 
-from footfall_airflow.assets import FEATURES, MODELS, SCORES
+from footfall_airflow.assets import DRIFT, FEATURES, MODELS, SCORES
 from footfall_airflow.stages import AS_OF, EPOCH, as_of, now, stage
 
 
@@ -32,7 +33,15 @@ def score_customers() -> None:
 
         return gate_scores(scored["score_set"])
 
-    gate_scores(score())
+    @stage(outlets=[DRIFT])
+    def ask_for_training(scored: dict):
+        from footfall.modelling.drifting import training_due
+
+        return training_due(scored["score_set"])
+
+    scored = score()
+    gate_scores(scored)
+    ask_for_training(scored)
 
 
 score_customers()

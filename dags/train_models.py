@@ -2,21 +2,26 @@
 
 Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
 A challenger becomes champion only when it is better on the same holdout; the audit report is kept
-with it. With ``FOOTFALL_PROMOTION_APPROVAL=required`` the run then waits for a person: Required
-Actions. Without an answer within six days nothing is promoted.
+with it. Runs each week, and out of turn when a champion has shifted.
+
+With ``FOOTFALL_PROMOTION_APPROVAL=required`` the run then waits for a person: Required Actions.
+Without an answer within six days nothing is promoted.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import Context, CronTriggerTimetable, dag
+from airflow.sdk import AssetOrTimeSchedule, Context, CronTriggerTimetable, dag
 
 from footfall_airflow.approvals import PromotionApproval
-from footfall_airflow.assets import MODELS
+from footfall_airflow.assets import DRIFT, MODELS
 from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 6 * * 6", timezone="UTC", run_immediately=timedelta(0)),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 6 * * 6", timezone="UTC", run_immediately=timedelta(0)),
+        assets=DRIFT,
+    ),
     catchup=False,
     max_active_runs=1,
     description=__doc__.partition(".")[0],

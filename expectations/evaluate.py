@@ -122,7 +122,7 @@ def _failure(
 def _observed(statistics: dict[str, Any], named_by: str | None) -> str:
     if "unexpected_count" in statistics:
         count, rows = statistics["unexpected_count"], statistics["element_count"]
-        names = [row[named_by] for row in statistics.get("unexpected_index_list") or ()]
+        names = [str(row[named_by]) for row in statistics.get("unexpected_index_list") or ()]
         return f"{count:,} of {rows:,} rows break it" + (f": {', '.join(names)}" if names else "")
     value = statistics.get("observed_value")
     shown = f"{value:.6g}" if isinstance(value, float) else str(value)

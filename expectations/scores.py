@@ -27,6 +27,7 @@ LOWEST_MEAN, HIGHEST_MEAN = 0.0005, 0.9995  # a mean probability beyond is no fo
 ODD_MEAN = 0.95
 ROWS_PER_VALUE, ENOUGH_VALUES = 10, 5  # one distinct probability per so many rows, at most so many
 MEAN_PERCENTILE = 50.0
+NO_SHIFT = frozenset({"steady", "moved"})  # of what is said of drift
 PERCENTILE_TOLERANCE = 15.0
 
 ROW_COLUMNS = (
@@ -48,6 +49,8 @@ MODEL_COLUMNS = (
     "mean_probability",
     "mean_percentile",
     "distinct_probabilities",
+    "fallback_rows",
+    "drift",
     "missing_records",
     "unscored_champions",
 )
@@ -87,14 +90,20 @@ def judged_models(models: "pd.DataFrame") -> "pd.DataFrame":
 
     Returns:
         The frame with ``values_missing``: by how many the distinct probabilities fall short of one
-        per ten rows, or of five when there are more rows.
+        per ten rows, or of five when there are more rows. Base rates do not count: they are few.
     """
-    wanted = (models.score_rows // ROWS_PER_VALUE).clip(upper=ENOUGH_VALUES)
+    own = models.score_rows - models.fallback_rows
+    wanted = (own // ROWS_PER_VALUE).clip(upper=ENOUGH_VALUES)
     return models.assign(values_missing=(wanted - models.distinct_probabilities).clip(lower=0))
 
 
-def models_suite() -> Suite:
-    """Return what each model's scores must say together; for ``judged_models``."""
+def models_suite(*, drift_stops: bool) -> Suite:
+    """Return what each model's scores must say together; for ``judged_models``.
+
+    Args:
+        drift_stops: whether a model that has shifted, or whose drift is not known, stops; else it
+            is a warning.
+    """
     return Suite(
         "the set's models",
         (
@@ -115,5 +124,9 @@ def models_suite() -> Suite:
             between("values_missing", 0, 0),
             mean_between("missing_records", 0, 0),
             mean_between("unscored_champions", 0, 0, severity="warn"),
+            between("fallback_rows", 0, 0, severity="warn"),
+            not_null("drift"),
+            one_of("drift", NO_SHIFT, severity="stop" if drift_stops else "warn"),
         ),
+        named_by="name",
     )

@@ -49,7 +49,8 @@ def run(
     done = run_until_published(now=now, actor=actor(), on_stage=say)
     tell(
         done,
-        f"published version {done.publication.version}: {done.publication.records:,} records",
+        f"published version {done.publication.version}: {done.publication.records:,} records"
+        f"{done.scored.caveats()}",
         as_json,
     )
 

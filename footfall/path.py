@@ -7,7 +7,7 @@ stage first, when that gate has not spoken yet.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,12 +42,13 @@ class Run:
     """The whole path, gone once."""
 
     stages: tuple[Stage, ...]
+    scored: "ScoreSet"
     publication: "Publication"
 
 
 @dataclass(frozen=True)
 class Cleared:
-    """What a gate let pass: the features of an instant and the build's report, or a score set."""
+    """What a gate let pass: an instant's features and their build, or a score set and its drift."""
 
     verdict: str
     rows_checked: int
@@ -55,6 +56,7 @@ class Cleared:
     as_of: datetime | None = None
     score_set: int | None = None
     build: Mapping[str, Any] | None = None
+    drift: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,10 @@ def promote_better(
 def gate_scores(score_set: int) -> Cleared:
     """Check a score set; raise GateStopped when it is unfit."""
     from footfall.gates.check import check_scores
+    from footfall.modelling.drifting import drift_words
 
-    return _cleared(check_scores(score_set), score_set=score_set)
+    cleared = _cleared(check_scores(score_set), score_set=score_set)
+    return replace(cleared, drift=drift_words(score_set))
 
 
 def gated_build(
@@ -307,9 +311,9 @@ def run_until_published(
     built = timed("build", gated_build)
     for name in _without_champion():
         timed(f"train {name}", partial(train_champion, name, now=now(), actor=actor))
-    timed("score", lambda: gated_score(built.as_of, now=now()))
+    scored = timed("score", lambda: gated_score(built.as_of, now=now()))
     publication = timed("publish", lambda: gated_publish(now=now(), actor=actor))
-    return Run(tuple(stages), publication)
+    return Run(tuple(stages), scored, publication)
 
 
 def train_champion(name: str, *, now: datetime, actor: str) -> "Promotion":

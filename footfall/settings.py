@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     raw_retention_days: int | None = Field(default=None, ge=1)
     promotion_approval: Literal["none", "required"] = "none"
     score_ttl_hours: int = 48
+    drift: Literal["warn", "block"] = "warn"
+    model_max_age_days: int = Field(default=60, ge=1)
+    features_max_age_hours: int = Field(default=48, ge=1)
     search_trials: int = Field(default=0, ge=0)
     search_seconds: float | None = Field(default=None, gt=0)
     train_in_memory_rows: int = Field(default=5_000_000, ge=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ml.baselines import base_rate, logistic_rfm
 from ml.calibrate import Calibration, calibrate
 from ml.checks import Candidate, Check, run_checks
-from ml.drift import Drift, drift
+from ml.drift import Drift, Reference, compare, reference
 from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions, margins
 from ml.rows import Rows, rows_of
@@ -42,6 +42,7 @@ class Learnt:
         probabilities: float[n], on the holdout.
         baseline_probabilities: float[n] by name, on the holdout.
         shap_values: float[n, k], on the holdout.
+        reference: what to compare later rows with.
         drift: the holdout's features against the fitted ones.
         checks: what has to hold before it may be promoted.
         slices: the model on parts of the holdout.
@@ -61,6 +62,7 @@ class Learnt:
     probabilities: NDArray[np.float64]
     baseline_probabilities: dict[str, NDArray[np.float64]]
     shap_values: NDArray[np.float64]
+    reference: Reference
     drift: list[Drift]
     checks: list[Check]
     slices: list[Slice]
@@ -113,6 +115,13 @@ def learn(
     unseen = unseen_margins(near, holdout, params, rounds=searched.rounds, cluster=cluster)
     unseen_metrics = evaluate(holdout.labels, calibration.probabilities(unseen))
     found = slices(holdout, factors_of(rows.aside.iloc[:: whole.step]), probabilities)
+    learnt_from = reference(
+        near.values,
+        names,
+        snapshots=len(split.fitted),
+        probabilities=probabilities,
+        shap_values=parts.shap_values,
+    )
     baselines = {
         LOGISTIC: logistic_rfm(near, holdout.values),
         BASE_RATE: base_rate(near, len(holdout.labels)),
@@ -132,9 +141,13 @@ def learn(
         probabilities=probabilities,
         baseline_probabilities=baselines,
         shap_values=parts.shap_values,
-        drift=drift(
-            pd.DataFrame(near.values, columns=list(names)),
-            pd.DataFrame(holdout.values, columns=list(names)),
+        reference=learnt_from,
+        drift=compare(
+            learnt_from,
+            {
+                name: learnt_from.counts(name, column)
+                for name, column in zip(names, holdout.values.T, strict=True)
+            },
         ),
         checks=run_checks(
             Candidate(

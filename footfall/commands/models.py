@@ -1,4 +1,4 @@
-"""Train, promote, score, explain."""
+"""Train, promote, score, measure drift, explain."""
 
 import sys
 from pathlib import Path
@@ -122,13 +122,21 @@ def score(
     from footfall.path import gated_score
 
     done = gated_score(as_of, now=now(), anew=anew)
-    tell(
-        done,
-        f"score set {done.score_set} as of {done.as_of.isoformat()}: {done.records:,} scores by "
-        f"{', '.join(done.model_ids)}, {done.explained:,} explained, {done.kept:,} kept, in "
-        f"{done.seconds:.1f} s",
-        as_json,
+    tell(done, done.line(), as_json)
+
+
+@app.command()
+def drift(as_json: AsJson = False) -> None:
+    """Say how far features, scores and labels have moved since each model was trained."""
+    import msgspec
+
+    from footfall.modelling.drifting import newest_drift
+
+    rows = newest_drift()
+    text = "\n".join(row.line() for row in rows) or (
+        "no score set was measured; make one with: footfall score"
     )
+    tell({"drift": msgspec.to_builtins(rows)}, text, as_json)
 
 
 @app.command()

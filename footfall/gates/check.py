@@ -15,6 +15,7 @@ from expectations import features as feature_suites
 from expectations import scores as score_suites
 from expectations.evaluate import Result, evaluate
 from footfall.events.native import NATIVE_CALLS
+from footfall.settings import settings
 from footfall.warehouse import verdicts
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.verdicts import NOTHING, Gate, Verdict, record_verdict
@@ -97,7 +98,10 @@ def check_scores(score_set: int | None = None) -> Verdict:
         models = verdicts.score_models_frame(connection, number)
         results = [
             evaluate(rows, score_suites.rows_suite()),
-            evaluate(score_suites.judged_models(models), score_suites.models_suite()),
+            evaluate(
+                score_suites.judged_models(models),
+                score_suites.models_suite(drift_stops=settings().drift == "block"),
+            ),
         ]
         verdict = _verdict("scores", str(number), results, rows_checked=len(rows))
         return record_verdict(connection, verdict)

@@ -43,6 +43,7 @@ class Explanation:
         calibration: slope and intercept from margin to probability.
         scored_at: when it was scored.
         expires_at: when it stops to be fresh.
+        fallback: why it is a base rate and not the model's own; None: it is the model's.
     """
 
     customer_id: str
@@ -63,6 +64,7 @@ class Explanation:
     calibration: Mapping[str, float]
     scored_at: datetime
     expires_at: datetime
+    fallback: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it with instants as ISO 8601, ready for JSON."""
@@ -83,6 +85,10 @@ class Explanation:
             f"{self.customer_id} {self.question}: {self.probability:.1%}, higher than "
             f"{self.percentile:.0f} % of customers (as of {self.as_of.date()}, {self.model_id})",
             *(f"  {reason['effect']}: {reason['text']}" for reason in self.reasons),
+        ]
+        if self.fallback:
+            return "\n".join([*lines, f"  no model's score: {self.fallback}"])
+        lines += [
             f"  margin {self.margin:+.4f} = base value {self.base_value:+.4f} + contributions:",
             *(
                 f"  {part:+.4f}  {name} = {'missing' if value is None else f'{value:.6g}'}"
@@ -130,7 +136,8 @@ def explain(
             raise NotFound(_nothing(customer, model, as_of, score_set))
         made_by = models.find_model(connection, row.model_id)
         artefact = models.artefact(connection, row.model_id)
-    _verify(row, made_by, artefact)
+    if row.fallback is None:
+        _verify(row, made_by, artefact)
     names = made_by.features
     return Explanation(
         customer_id=customer_id,
@@ -151,6 +158,7 @@ def explain(
         calibration=made_by.calibration,
         scored_at=row.scored_at,
         expires_at=row.expires_at,
+        fallback=row.fallback,
     )
 
 

@@ -10,6 +10,8 @@ from psycopg import Connection, IsolationLevel
 from psycopg.rows import TupleRow
 
 from footfall.errors import NotReady
+from footfall.modelling.drifting import drift_line, record_drift
+from footfall.modelling.fallback import score_by_base_rate, too_old
 from footfall.modelling.models import fitted_until
 from footfall.settings import settings
 from footfall.warehouse import features, models
@@ -51,6 +53,9 @@ class ScoreSet:
         explained: how many of them were worked out.
         kept: how many were taken over, for the model and the features are those of the set before.
         left_out: champions that did not score, and why.
+        fallback: models that are too old, or have too old features, and why: their scores are base
+            rates.
+        drift: how far each model's features and scores have moved, in a word.
         seconds: how long it took.
     """
 
@@ -61,7 +66,22 @@ class ScoreSet:
     explained: int
     kept: int
     left_out: Mapping[str, str]
+    fallback: Mapping[str, str]
+    drift: Mapping[str, str]
     seconds: float
+
+    def line(self) -> str:
+        """Return the set in one line."""
+        return (
+            f"score set {self.score_set} as of {self.as_of.isoformat()}: {self.records:,} scores "
+            f"by {', '.join(self.model_ids)}, {self.explained:,} explained, {self.kept:,} kept, in "
+            f"{self.seconds:.1f} s{self.caveats()}"
+        )
+
+    def caveats(self) -> str:
+        """Return what a line has to add: base rates instead of scores, and drift; or nothing."""
+        base_rates = [f"; base rates, not {name}: {why}" for name, why in self.fallback.items()]
+        return "".join(base_rates) + drift_line(self.drift)
 
 
 def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -> ScoreSet:
@@ -91,8 +111,11 @@ def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -
         chosen, left_out = _champions(connection, as_of)
         score_set = begin_score_set(connection, as_of, [row.model_id for row in chosen])
         try:
+            fallback = too_old(connection, chosen, as_of)
             counts = [
-                _score(connection, _Context(score_set, row, as_of, now), anew=anew)
+                score_by_base_rate(connection, row, as_of, score_set=score_set, why=why, now=now)
+                if (why := fallback.get(row.model_id))
+                else _score(connection, _Context(score_set, row, as_of, now), anew=anew)
                 for row in chosen
             ]
         except MlError as error:
@@ -103,6 +126,7 @@ def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -
                 f"no customer can be scored as of {as_of.isoformat()}: none allows profiling, or "
                 "nothing is built for it; run: footfall build"
             )
+        drift = record_drift(connection, score_set, chosen, as_of, fallback=fallback)
         complete_score_set(connection, score_set, records=explained + kept, now=now)
     return ScoreSet(
         score_set=score_set,
@@ -112,6 +136,8 @@ def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -
         explained=explained,
         kept=kept,
         left_out=left_out,
+        fallback=fallback,
+        drift=drift,
         seconds=round(time.monotonic() - started, 3),
     )
 

@@ -118,7 +118,12 @@ def train(
     with transaction() as connection:
         models.lock_models(connection)
         row = models.store_model(
-            connection, row, artefact=learnt.artefact, report=report, card=card
+            connection,
+            row,
+            artefact=learnt.artefact,
+            report=report,
+            card=card,
+            reference=learnt.reference.as_dict(),
         )
     tell(steps, steps)
     return TrainedModel(

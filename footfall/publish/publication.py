@@ -213,6 +213,7 @@ def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Re
         if name in scores
         for suffix, column in (("", "probability"), ("_percentile", "percentile"))
     }
+    fallback = {name: why for name, score in sorted(scores.items()) if (why := score["fallback"])}
     profile = Profile(
         customer_id=row.customer_id,
         version=str(version),
@@ -224,6 +225,8 @@ def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Re
         scored_at=row.scored_at,
         expires_at=row.expires_at,
         models={name: score["model_id"] for name, score in sorted(scores.items())},
+        fallback=bool(fallback),
+        fallback_reasons=fallback,
     )
     return row.customer_id, encode(profile), row.expires_at
 

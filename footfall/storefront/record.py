@@ -26,8 +26,9 @@ _NUMBERS = ("purchase", "purchase_percentile", "churn", "churn_percentile")
 _TEXTS = ("segment", "version")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
 _LISTS_AND_MAPPINGS = ("reasons", "products", "models")
+_FALLBACK = ("fallback", "fallback_reasons")
 _json = json.JSONEncoder(ensure_ascii=False).encode
-FIELDS = ("schema", *_NUMBERS, *_TEXTS, *_INSTANTS, *_LISTS_AND_MAPPINGS)
+FIELDS = ("schema", *_NUMBERS, *_TEXTS, *_INSTANTS, *_LISTS_AND_MAPPINGS, *_FALLBACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,9 @@ class Profile:
     ``status`` is ``fresh`` or ``unknown``; ``why`` says why it is unknown: all is ``unpublished``,
     the customer ``absent``, the score ``expired``, the record ``unreadable`` to this client, or
     Redis ``unavailable``. An unknown profile carries no score, only the fallback ``products``.
-    Probabilities are 0 to 1, percentiles 0 to 100; ``None`` where no model scored.
+    Probabilities are 0 to 1, percentiles 0 to 100; ``None`` where no model scored. With
+    ``fallback`` some are base rates of the customer's segment, because no model may score now;
+    ``fallback_reasons`` says which and why.
     """
 
     customer_id: str
@@ -54,6 +57,8 @@ class Profile:
     scored_at: datetime | None = None
     expires_at: datetime | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    fallback: bool = False
+    fallback_reasons: Mapping[str, str] = field(default_factory=dict)
     version: str | None = None
     schema: int = SCHEMA
 
@@ -67,7 +72,8 @@ class Profile:
         if self.expires_at is None or self.as_of is None:
             return f"{self.customer_id}: unknown ({self.why})"
         scores = [
-            f"{name} {probability:.3f} (percentile {percentile:.0f})"
+            f"{name} {probability:.3f} "
+            + ("(base rate)" if name in self.fallback_reasons else f"(percentile {percentile:.0f})")
             for name, probability, percentile in (
                 ("purchase", self.purchase, self.purchase_percentile),
                 ("churn", self.churn, self.churn_percentile),
@@ -118,6 +124,9 @@ def encode(profile: Profile) -> dict[str, str]:
             fields[name] = _instant_text(moment)
     for name in _LISTS_AND_MAPPINGS:
         fields[name] = _json(getattr(profile, name))
+    fields["fallback"] = "true" if profile.fallback else "false"
+    if profile.fallback_reasons:
+        fields["fallback_reasons"] = _json(profile.fallback_reasons)
     for name in ("version", "expires_at"):
         if name not in fields:
             raise ValueError(f"the record of {profile.customer_id} has no {name}")
@@ -183,6 +192,8 @@ def _read(customer_id: str, fields: Mapping[str, str]) -> Profile:
         reasons={str(model): tuple(words) for model, words in reasons.items()},
         products=tuple(str(product) for product in json.loads(fields.get("products", "[]"))),
         models=dict(json.loads(fields.get("models", "{}"))),
+        fallback=fields.get("fallback") == "true",  # absent from records of before
+        fallback_reasons=dict(json.loads(fields.get("fallback_reasons", "{}"))),
         schema=int(fields["schema"]),
     )
 

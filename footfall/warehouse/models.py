@@ -61,13 +61,14 @@ def store_model(
     *,
     artefact: bytes,
     report: str,
+    reference: Mapping[str, Any] | None = None,
     card: Mapping[str, Any] | None = None,
 ) -> ModelRow:
     """Store a model unless the same one is there already; return it as it is stored."""
     connection.execute(
         "insert into ml.models (model_id, name, trained_at, as_of, sha256, params, metrics,"
-        " features, state, calibration, artefact, report, card)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " features, state, calibration, artefact, report, card, reference)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " on conflict (model_id) do nothing",
         (
             model.model_id,
@@ -83,6 +84,7 @@ def store_model(
             artefact,
             report,
             None if card is None else Jsonb(dict(card)),
+            None if reference is None else Jsonb(dict(reference)),
         ),
     )
     return find_model(connection, model.model_id)
@@ -171,6 +173,16 @@ def card(connection: Connection[TupleRow], model_id: str) -> dict[str, Any] | No
         NotFound: no model has this id.
     """
     found: dict[str, Any] | None = _column(connection, "card", model_id)
+    return found
+
+
+def reference(connection: Connection[TupleRow], model_id: str) -> Mapping[str, Any] | None:
+    """Return what a model learnt from, for ml.drift; None: it was not kept when it was trained.
+
+    Raises:
+        NotFound: no model has this id.
+    """
+    found: Mapping[str, Any] | None = _column(connection, "reference", model_id)
     return found
 
 

@@ -53,7 +53,8 @@ _RECORDS = """
                 'model_id', s.model_id,
                 'probability', s.probability,
                 'percentile', s.percentile,
-                'reasons', s.reasons
+                'reasons', s.reasons,
+                'fallback', s.fallback
             )) as scores,
             max(s.scored_at) as scored_at,
             date_trunc('second', least(min(s.expires_at), %(expires_at)s)) as expires_at

@@ -11,13 +11,16 @@ from psycopg.types.json import Jsonb
 
 SCORE_COLUMNS: LiteralString = (
     "score_set, model_id, customer_id, as_of, probability, percentile, margin, base_value,"
-    " shap_values, feature_values, reasons, features_sha256, scored_at, expires_at"
+    " shap_values, feature_values, reasons, features_sha256, scored_at, expires_at, fallback"
 )
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One customer's score by one model, with all that explains it."""
+    """One customer's score by one model, with all that explains it.
+
+    ``fallback`` says why it is a base rate and not the model's own; None: it is the model's.
+    """
 
     score_set: int
     model_id: str
@@ -33,6 +36,7 @@ class ScoreRow:
     features_sha256: str
     scored_at: datetime
     expires_at: datetime
+    fallback: str | None = None
 
 
 def lock_score_sets(connection: Connection[TupleRow]) -> None:
@@ -79,6 +83,7 @@ def copy_scores(connection: Connection[TupleRow], rows: Iterable[ScoreRow]) -> i
                     row.features_sha256,
                     row.scored_at,
                     row.expires_at,
+                    row.fallback,
                 )
             )
             count += 1
@@ -107,11 +112,13 @@ def features_of_scores(
 ) -> dict[str, str]:
     """Return the features' SHA-256 by customer_id, from the first customer to the last.
 
-    A score whose parts are farther than the tolerance (in log-odds) from its margin is left out.
+    Left out are base rates, and scores whose parts are farther than the tolerance (in log-odds)
+    from their margin.
     """
     rows = connection.execute(
         "select customer_id, features_sha256 from ml.scores"
         " where score_set = %s and model_id = %s and customer_id between %s and %s"
+        " and fallback is null"
         " and abs(base_value + (select sum(part) from unnest(shap_values) as part) - margin) <= %s",
         (score_set, model_id, first, last, tolerance),
     )
@@ -145,7 +152,7 @@ def keep_scores(
         "insert into ml.scores (" + SCORE_COLUMNS + ")"
         " select %(score_set)s, model_id, customer_id, %(as_of)s, probability, stands.percentile,"
         " margin, base_value, shap_values, feature_values, reasons, features_sha256,"
-        " %(scored_at)s, %(expires_at)s"
+        " %(scored_at)s, %(expires_at)s, fallback"
         " from unnest(%(customer_ids)s::text[], %(percentiles)s::float8[])"
         " as stands (customer_id, percentile) join ml.scores using (customer_id)"
         " where score_set = %(kept_set)s and model_id = %(model_id)s",
@@ -193,7 +200,7 @@ def newest_score(
         return cursor.execute(
             "select s.score_set, s.model_id, s.customer_id, s.as_of, s.probability, s.percentile,"
             " s.margin, s.base_value, s.shap_values, s.feature_values, s.reasons,"
-            " s.features_sha256, s.scored_at, s.expires_at"
+            " s.features_sha256, s.scored_at, s.expires_at, s.fallback"
             " from ml.scores s"
             " join ml.score_sets t using (score_set) join ml.models m using (model_id)"
             " where t.completed_at is not null and s.customer_id = %(customer_id)s"

@@ -221,11 +221,17 @@ with scored as (
     select
         model_id, count(*) as score_rows, avg(probability) as mean_probability,
         avg(percentile) as mean_percentile,
-        count(distinct probability) as distinct_probabilities
+        count(distinct probability) filter (where fallback is null) as distinct_probabilities,
+        count(fallback) as fallback_rows
     from ml.scores where score_set = %(score_set)s group by model_id
 )
 select
     model_id, name, score_rows, mean_probability, mean_percentile, distinct_probabilities,
+    fallback_rows,
+    coalesce((
+        select verdict from ml.drift_verdicts as drift
+        where drift.score_set = %(score_set)s and drift.model_id = scored.model_id
+    ), 'not measured') as drift,
     ((select records from ml.score_sets where score_set = %(score_set)s)
         - sum(score_rows) over ())::double precision as missing_records,
     (select count(*) from ml.models as champions

@@ -13,6 +13,7 @@ from footfall.settings import ROOT
 
 REPORTER = Path(__file__).with_name("dagbag_report.py")
 PATH = ["raw_events", "features", "models", "scores", "publication"]
+BACK = {"drift"}  # goes back: who has shifted is trained anew
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +67,13 @@ def test_assets_join_the_dags_in_the_order_of_the_path(report: dict[str, Any]) -
     assert joined == {
         "load_events": ([], ["raw_events"]),
         "build_warehouse": (["raw_events"], ["features"]),
-        "train_models": ([], ["models"]),
-        "score_customers": (["features", "models"], ["scores"]),
+        "train_models": (["drift"], ["models"]),
+        "score_customers": (["features", "models"], ["drift", "scores"]),
         "publish_scores": (["scores"], ["publication"]),
     }
     for starts_on, makes in joined.values():
-        assert all(PATH.index(a) < PATH.index(b) for a in starts_on for b in makes)
+        ahead = [(a, b) for a in starts_on for b in makes if not {a, b} & BACK]
+        assert all(PATH.index(a) < PATH.index(b) for a, b in ahead)
 
 
 def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
@@ -80,6 +82,9 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
     assert tasks["build_warehouse"]["gate_features"]["makes"] == ["features"]
     assert tasks["build_warehouse"]["feed_segments"]["after"] == ["gate_features"]
     assert tasks["score_customers"]["gate_scores"]["makes"] == ["scores"]
+    assert tasks["score_customers"]["ask_for_training"]["after"] == [
+        "score"
+    ]  # also if it is stopped
     assert tasks["snapshot_features"]["score"]["after"] == ["gate_features"]
     assert tasks["publish_scores"]["publish"]["after"] == ["wait_for_score_set"]
 

@@ -98,6 +98,8 @@ def score_models() -> pd.DataFrame:
             "mean_probability": [0.5, 0.1],
             "mean_percentile": 50.0,
             "distinct_probabilities": 40,
+            "fallback_rows": 0,
+            "drift": ["steady", "moved"],
             "missing_records": 0.0,
             "unscored_champions": 0,
         }
@@ -113,7 +115,7 @@ def good() -> dict[str, tuple[pd.DataFrame, Suite]]:
         "features": rows,
         "feature columns": columns,
         "scores": (score_rows(), scores.rows_suite()),
-        "models": (scores.judged_models(score_models()), scores.models_suite()),
+        "models": (scores.judged_models(score_models()), scores.models_suite(drift_stops=True)),
     }
 
 

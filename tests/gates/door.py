@@ -102,9 +102,10 @@ def scores(
     records: int | None = None,
     complete: bool = True,
     as_of: datetime = AS_OF,
+    drift: str = "steady",
     **columns: Any,
 ) -> int:
-    """Add a score set; ``columns`` replace columns of every score."""
+    """Add a score set and its models' drift; ``columns`` replace columns of every score."""
     row = connection.execute(
         "insert into ml.score_sets (as_of, model_ids, completed_at, records)"
         " values (%s, %s, %s, %s) returning score_set",
@@ -132,4 +133,8 @@ def scores(
             connection.execute(
                 f"insert into ml.scores ({names}) values ({places})", tuple(score.values())
             )
+        connection.execute(
+            "insert into ml.drift_verdicts values (%s, %s, %s, %s, '{}')",
+            (row[0], model_id, as_of, drift),
+        )
     return int(row[0])

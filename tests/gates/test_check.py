@@ -11,6 +11,7 @@ from footfall.gates import check
 from footfall.gates.check import check_features, check_raw, check_scores
 from footfall.warehouse.verdicts import Verdict, latest_verdict, loads_cleared, pending_loads
 from ml.features import NAMES
+from tests.conftest import set_environment
 from tests.gates import door
 
 Connection = psycopg.Connection[Any]
@@ -315,6 +316,52 @@ def test_a_champion_without_scores_is_a_warning(connection: Connection) -> None:
     assert verdict.verdict == "warn"
     assert failed(verdict, "(unscored_champions)")
     verdict.enforce()
+
+
+@pytest.mark.parametrize(
+    ("drift", "setting", "said"),
+    [
+        ("moved", "block", "pass"),
+        ("shifted", "warn", "warn"),
+        ("shifted", "block", "stop"),
+        ("too few rows", "block", "stop"),
+        ("no reference", "warn", "warn"),
+        ("no reference", "block", "stop"),
+    ],
+)
+def test_drift_warns_or_blocks_and_what_was_not_compared_is_not_steady(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, drift: str, setting: str, said: str
+) -> None:
+    set_environment(monkeypatch, drift=setting)
+    door.scores(connection, [door.model(connection, "purchase")], drift=drift)
+
+    verdict = check_scores()
+
+    assert verdict.verdict == said
+    assert failed(verdict, "(drift): 1 of 1 rows break it: purchase") == (said != "pass")
+
+
+def test_a_set_whose_drift_nobody_measured_is_no_steady_one(connection: Connection) -> None:
+    door.scores(connection, [door.model(connection, "purchase")])
+    connection.execute("delete from ml.drift_verdicts")
+
+    assert failed(check_scores(), "(drift)")
+
+
+def test_base_rates_are_few_and_told(connection: Connection) -> None:
+    door.scores(
+        connection,
+        [door.model(connection, "purchase")],
+        probability=0.5,
+        percentile=50,
+        fallback="the model is too old",
+    )
+
+    verdict = check_scores()
+
+    assert verdict.verdict == "warn"
+    assert failed(verdict, "(fallback_rows)")
+    assert not failed(verdict, "(values_missing)")
 
 
 def test_numbers_are_written_as_ranges() -> None:

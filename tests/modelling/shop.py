@@ -1,7 +1,7 @@
 """Builders: a shop whose snapshots are written straight into the tables that dbt would build."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -14,9 +14,11 @@ from psycopg import sql
 from footfall.warehouse import models
 from footfall.warehouse.verdicts import Verdict, as_of_subject, record_verdict
 from ml.catalogue import MODEL_FEATURES, SLICE_FEATURES
+from ml.drift import reference as remember
+from ml.explain import contributions
 from ml.labels import CHURN, LABELS, PURCHASE
 from ml.learn import sample
-from ml.train import Params, fit, sha256, to_bytes
+from ml.train import Params, fit, from_bytes, sha256, to_bytes
 from tests.ml.samples import SNAPSHOTS, SPLIT, snapshots
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -33,6 +35,8 @@ TABLES = """
     create table analytics.customer_labels (customer_id text, as_of timestamptz,
         purchased_within_7_days boolean, churned_within_30_days boolean,
         primary key (as_of, customer_id));
+    create table analytics.customer_rfm (customer_id text, as_of timestamptz, segment text,
+        primary key (as_of, customer_id));
 """
 
 
@@ -45,6 +49,23 @@ def artefact(name: str, *, honest: bool, rounds: int) -> bytes:
     if not honest:
         labels = np.random.default_rng(1).permutation(labels)
     return to_bytes(fit(dataclasses.replace(learnt, labels=labels), Params(), rounds=rounds))
+
+
+@cache
+def reference(name: str, *, honest: bool, rounds: int) -> Mapping[str, Any]:
+    """Return what that model remembers of the snapshots that it was fitted on."""
+    frame = snapshots(customers=CUSTOMERS)
+    learnt = sample(frame, SPLIT.fitted, MODEL_FEATURES)
+    unseen = sample(frame, [SPLIT.holdout], MODEL_FEATURES)
+    booster = from_bytes(artefact(name, honest=honest, rounds=rounds))
+    parts = contributions(booster, unseen.values, MODEL_FEATURES)
+    return remember(
+        learnt.values,
+        MODEL_FEATURES,
+        snapshots=len(SPLIT.fitted),
+        probabilities=1.0 / (1.0 + np.exp(-parts.margins)),
+        shap_values=parts.shap_values,
+    ).as_dict()
 
 
 class Shop:
@@ -94,6 +115,11 @@ class Shop:
                 (f"u:user-{number}", f"user-{number}", customer_id, FIRST_EVENT),
             )
         self._copy("customer_features", ["customer_id", "as_of", *COLUMNS], frame)
+        self.connection.execute(
+            "insert into analytics.customer_rfm"
+            " select customer_id, as_of, case when order_count_90d > 5 then 'loyal' else 'lost' end"
+            " from analytics.customer_features on conflict do nothing"
+        )
         column = LABELS[label].column
         labels = frame.assign(**{column: frame["label"].astype(bool)})
         other = (PURCHASE if label == "churn" else CHURN).column
@@ -133,7 +159,13 @@ class Shop:
             calibration={"slope": 1.0, "intercept": 0.0},
             promoted_at=None,
         )
-        models.store_model(self.connection, row, artefact=data, report="")
+        models.store_model(
+            self.connection,
+            row,
+            artefact=data,
+            report="",
+            reference=reference(name, honest=honest, rounds=rounds),
+        )
         return row.model_id
 
     def pass_features(self, as_of: datetime, verdict: Any = "pass") -> None:

@@ -37,6 +37,8 @@ PROFILES = st.builds(
     scored_at=st.none() | INSTANTS,
     expires_at=INSTANTS,
     models=st.dictionaries(MODELS, TEXT),
+    fallback=st.booleans(),
+    fallback_reasons=st.dictionaries(MODELS, TEXT),
     version=st.integers(1, 2**63 - 1).map(str),
 )
 PROFILE = Profile(
@@ -87,6 +89,19 @@ def test_fields_added_later_do_not_break_this_reader(profile: Profile, later: di
     assert decode(profile.customer_id, record, version=profile.version, now=before) == profile
 
 
+def test_a_record_of_before_is_no_fallback():
+    record = encode(PROFILE)
+    assert record.pop("fallback") == "false"
+    assert not read(record).fallback
+    assert read(record) == PROFILE
+
+
+def test_a_base_rate_is_told():
+    told = replace(PROFILE, fallback=True, fallback_reasons={"purchase": "the model is too old"})
+    assert encode(told)["fallback"] == "true"
+    assert "purchase 0.250 (base rate)" in told.line()
+
+
 def test_what_is_not_known_is_absent():
     assert not {"churn", "churn_percentile"} & set(encode(PROFILE))
     assert "segment" not in encode(replace(PROFILE, segment=None))
@@ -104,6 +119,7 @@ def test_what_is_not_known_is_absent():
         {"reasons": "[]"},
         {"products": "{"},
         {"models": "3"},
+        {"fallback_reasons": "3"},
     ],
     ids=str,
 )
