@@ -4,6 +4,7 @@ Two frames are judged: the **rows**, one per customer and model, and the **model
 model of the set.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from expectations.suite import (
@@ -21,7 +22,6 @@ from expectations.suite import (
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = frozenset({"purchase", "churn"})
 ADDITIVITY = 1e-4  # base value + SHAP values against the margin, in log-odds
 LOWEST_MEAN, HIGHEST_MEAN = 0.0005, 0.9995  # a mean probability beyond is no forecast
 ODD_MEAN = 0.95
@@ -97,10 +97,11 @@ def judged_models(models: "pd.DataFrame") -> "pd.DataFrame":
     return models.assign(values_missing=(wanted - models.distinct_probabilities).clip(lower=0))
 
 
-def models_suite(*, drift_stops: bool) -> Suite:
+def models_suite(names: Collection[str], *, drift_stops: bool) -> Suite:
     """Return what each model's scores must say together; for ``judged_models``.
 
     Args:
+        names: the models that there are.
         drift_stops: whether a model that has shifted, or whose drift is not known, stops; else it
             is a warning.
     """
@@ -110,7 +111,7 @@ def models_suite(*, drift_stops: bool) -> Suite:
             has_rows(),
             columns_are(*MODEL_COLUMNS, "values_missing"),
             not_null("name"),
-            one_of("name", NAMES),
+            one_of("name", names),
             unique("name"),
             between("score_rows", 1),
             between("mean_probability", LOWEST_MEAN, HIGHEST_MEAN),

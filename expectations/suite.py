@@ -5,7 +5,7 @@ declared here as plain data, because Great Expectations takes seconds to import 
 that it does not know out of its own suites.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -91,7 +91,7 @@ def unique(*columns: str, severity: Severity = "stop") -> Expectation:
     return Expectation("expect_compound_columns_to_be_unique", arguments, severity)
 
 
-def one_of(column: str, values: frozenset[str], *, severity: Severity = "stop") -> Expectation:
+def one_of(column: str, values: Iterable[str], *, severity: Severity = "stop") -> Expectation:
     """Expect every value, nulls aside, in the set."""
     arguments = {"column": column, "value_set": sorted(values)}
     return Expectation("expect_column_values_to_be_in_set", arguments, severity)

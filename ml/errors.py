@@ -6,6 +6,7 @@ MlError
 ├── UnknownColumns     a frame does not have the columns that the model was trained on
 ├── UnknownTrees       a model's trees are of a kind that is not explained
 ├── TraitLearnt        a declared sensitive trait is among the features
+├── InvalidLabel       a file of ml/labels does not say a label
 └── NotAdditive        SHAP values and base value do not sum to the margin
 ├── NotAdditive        SHAP values and base value do not sum to the margin
 ├── NoGpu              trees were to be grown on a GPU, and there is none
@@ -35,6 +36,8 @@ class UnknownTrees(MlError):
 
 class TraitLearnt(MlError):
     """A model was about to learn from a declared sensitive trait."""
+class InvalidLabel(MlError):
+    """A file of ml/labels does not say a label."""
 
 
 class NotAdditive(MlError):

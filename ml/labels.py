@@ -1,11 +1,26 @@
-"""What is predicted: two labels, each with its horizon and its population.
+"""What is predicted: one short file per label in the folder ml/labels.
 
 A label belongs to a snapshot: features know what happened before ``as_of``, the label what happens
 in ``[as_of, as_of + horizon)``. It may be used by whoever stands at ``as_of + horizon`` or later.
+dbt's list of them is written from the same files (``ml.label_pages``).
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from ml.errors import InvalidLabel
+
+FOLDER = Path(__file__).parent / "labels"
+Outcome = Literal["order", "no_order", "discounted_order"]
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,40}")
+REQUIRED = frozenset({"column", "outcome", "days", "question", "population", "more", "less"})
+OPTIONAL = frozenset({"asked_if"})
 
 
 @dataclass(frozen=True)
@@ -15,6 +30,7 @@ class Label:
     Attributes:
         name: the model's name.
         column: the column of ``analytics.customer_labels``; null outside the population.
+        outcome: what makes it true: an order within the horizon, none, or one with a discount.
         horizon: how far the label looks.
         question: what a probability of 1 means, in words.
         population: who is asked about, in words.
@@ -25,6 +41,7 @@ class Label:
 
     name: str
     column: str
+    outcome: Outcome
     horizon: timedelta
     question: str
     population: str
@@ -37,26 +54,54 @@ class Label:
         return as_of + self.horizon
 
 
-PURCHASE = Label(
-    name="purchase",
-    column="purchased_within_7_days",
-    horizon=timedelta(days=7),
-    question="places an order within 7 days",
-    population="every customer seen before as_of",
-    activity_column=None,
-    more="more likely to buy",
-    less="less likely to buy",
-)
+def read_labels(folder: Path = FOLDER) -> dict[str, Label]:
+    """Return the labels of a folder by name, which is that of the file.
 
-CHURN = Label(
-    name="churn",
-    column="churned_within_30_days",
-    horizon=timedelta(days=30),
-    question="places no order within 30 days",
-    population="customers with an order in the 90 days before as_of",
-    activity_column="order_count_90d",
-    more="more likely to leave",
-    less="less likely to leave",
-)
+    Raises:
+        InvalidLabel: a file does not say a label; names the file, the value and what may stand.
+    """
+    labels = [_label(path) for path in sorted(folder.glob("*.yml"))]
+    columns = [label.column for label in labels]
+    for label in labels:
+        if columns.count(label.column) > 1:
+            raise InvalidLabel(f"{label.name}.yml: another label has the column {label.column!r}")
+    return {label.name: label for label in labels}
 
-LABELS = {label.name: label for label in (PURCHASE, CHURN)}
+
+def _label(path: Path) -> Label:
+    said = yaml.safe_load(path.read_text())
+    if not isinstance(said, dict):
+        raise InvalidLabel(f"{path.name} is no mapping; it needs {', '.join(sorted(REQUIRED))}")
+    _check(path, said)
+    return Label(
+        name=path.stem,
+        column=said["column"],
+        outcome=said["outcome"],
+        horizon=timedelta(days=said["days"]),
+        question=said["question"],
+        population=said["population"],
+        activity_column=said.get("asked_if"),
+        more=said["more"],
+        less=said["less"],
+    )
+
+
+def _check(path: Path, said: Mapping[str, Any]) -> None:
+    if lacking := sorted(REQUIRED - said.keys()):
+        raise InvalidLabel(f"{path.name} lacks {', '.join(lacking)}")
+    if unknown := sorted(map(str, said.keys() - REQUIRED - OPTIONAL)):
+        raise InvalidLabel(f"{path.name} has {unknown[0]!r}, which no label has")
+    for name in (path.stem, said["column"], said.get("asked_if", said["column"])):
+        if not IDENTIFIER.fullmatch(str(name)):
+            raise InvalidLabel(f"{path.name}: {name!r} is no name; use a-z, 0-9 and _")
+    if said["outcome"] not in get_args(Outcome):
+        raise InvalidLabel(
+            f"{path.name}: the outcome {said['outcome']!r} is none of: "
+            f"{', '.join(get_args(Outcome))}"
+        )
+    if type(said["days"]) is not int or said["days"] < 1:
+        raise InvalidLabel(f"{path.name}: days is {said['days']!r}; it is a whole number from 1")
+
+
+LABELS = read_labels()
+PURCHASE, CHURN = LABELS["purchase"], LABELS["churn"]

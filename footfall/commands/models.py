@@ -13,7 +13,7 @@ app = typer.Typer()
 
 @app.command()
 def train(
-    name: Annotated[Literal["purchase", "churn"], typer.Argument(help="Which model.")],
+    name: Annotated[str, typer.Argument(help="A label: purchase, churn or discount.")],
     as_of: AsOf = None,
     trials: Annotated[
         int | None,

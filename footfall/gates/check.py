@@ -20,6 +20,7 @@ from footfall.warehouse import verdicts
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.verdicts import NOTHING, Gate, Verdict, record_verdict
 from ml.features import NAMES
+from ml.labels import LABELS
 
 SAMPLE_ROWS = 200_000  # more pending events than this are judged by a sample; the ledger counts all
 
@@ -100,7 +101,7 @@ def check_scores(score_set: int | None = None) -> Verdict:
             evaluate(rows, score_suites.rows_suite()),
             evaluate(
                 score_suites.judged_models(models),
-                score_suites.models_suite(drift_stops=settings().drift == "block"),
+                score_suites.models_suite(LABELS, drift_stops=settings().drift == "block"),
             ),
         ]
         verdict = _verdict("scores", str(number), results, rows_checked=len(rows))

@@ -82,7 +82,7 @@ def train(
     Missing snapshots are built. The same rows give the same model, which is then stored once.
 
     Args:
-        name: purchase or churn.
+        name: of a label in ml/labels, such as churn.
         as_of: nothing later is used; default: as far as the warehouse is built.
         now: the wall clock, for ``trained_at``.
         trials: how many parameters of the trees to try; default: the setting ``search_trials``.

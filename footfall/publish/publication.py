@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from footfall.errors import BadArgument, FootfallError, GateStopped, NotFound, NotReady
 from footfall.publish.store import Flip, Record, Store, checksum, opened
 from footfall.settings import settings
-from footfall.storefront.record import Profile, encode
+from footfall.storefront.record import SCORES, Profile, encode
 from footfall.warehouse import audit
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
@@ -209,7 +209,7 @@ def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Re
     scores = row.scores
     numbers = {
         name + suffix: scores[name][column]
-        for name in ("purchase", "churn")
+        for name in SCORES
         if name in scores
         for suffix, column in (("", "probability"), ("_percentile", "percentile"))
     }

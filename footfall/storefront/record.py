@@ -22,7 +22,8 @@ CURRENT_KEY = "ff:current"
 Status = Literal["fresh", "unknown"]
 Why = Literal["unpublished", "absent", "expired", "unreadable", "unavailable"]
 
-_NUMBERS = ("purchase", "purchase_percentile", "churn", "churn_percentile")
+SCORES = ("purchase", "churn", "discount")
+_NUMBERS = tuple(name + suffix for name in SCORES for suffix in ("", "_percentile"))
 _TEXTS = ("segment", "version")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
 _LISTS_AND_MAPPINGS = ("reasons", "products", "models")
@@ -50,6 +51,8 @@ class Profile:
     purchase_percentile: float | None = None
     churn: float | None = None
     churn_percentile: float | None = None
+    discount: float | None = None
+    discount_percentile: float | None = None
     segment: str | None = None
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     products: Sequence[str] = ()
@@ -77,6 +80,7 @@ class Profile:
             for name, probability, percentile in (
                 ("purchase", self.purchase, self.purchase_percentile),
                 ("churn", self.churn, self.churn_percentile),
+                ("discount", self.discount, self.discount_percentile),
             )
             if probability is not None and percentile is not None
         ]

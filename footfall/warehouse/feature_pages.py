@@ -1,10 +1,13 @@
-"""Write what is said of the features where people and dbt read it: ``make features``."""
+"""Write what is said of features and labels where people and dbt read it: ``make features``."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from footfall.settings import ROOT
+from ml import label_pages
 from ml.catalogue_pages import dbt_docs, dbt_model, page
+from ml.labels import LABELS, Label
 
 MARTS = Path("dbt_project/models/marts/features")
 
@@ -15,6 +18,15 @@ def feature_pages() -> dict[Path, str]:
         Path("docs/features.md"): page(),
         MARTS / "_customer_features__models.yml": dbt_model(),
         MARTS / "_customer_features__docs.md": dbt_docs(),
+        **label_files(LABELS),
+    }
+
+
+def label_files(labels: Mapping[str, Label]) -> dict[Path, str]:
+    """Return what dbt reads of the labels, by path from the root of the sources."""
+    return {
+        Path("dbt_project/macros/labels.sql"): label_pages.dbt_macro(labels.values()),
+        MARTS / "_customer_labels__models.yml": label_pages.dbt_model(labels.values()),
     }
 
 

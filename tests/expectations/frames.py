@@ -22,6 +22,7 @@ FEATURES = (
     "cart_adds_since_last_order",
     "funnel_depth_30d",
 )
+MODEL_NAMES = ("purchase", "churn")
 KNOWN_NAMES = ("purchase", "page_view")
 
 
@@ -115,7 +116,10 @@ def good() -> dict[str, tuple[pd.DataFrame, Suite]]:
         "features": rows,
         "feature columns": columns,
         "scores": (score_rows(), scores.rows_suite()),
-        "models": (scores.judged_models(score_models()), scores.models_suite(drift_stops=True)),
+        "models": (
+            scores.judged_models(score_models()),
+            scores.models_suite(MODEL_NAMES, drift_stops=True),
+        ),
     }
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from footfall.warehouse.feature_pages import feature_pages
 from ml.catalogue import FEATURES, MODEL_FEATURES, monotone
@@ -14,7 +13,6 @@ from ml.features import NAMES, RFM, matrix
 from ml.labels import LABELS
 from ml.reasons import PHRASES
 
-MART = Path(__file__).parents[2] / "dbt_project" / "models" / "marts" / "features"
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,16 +48,6 @@ def test_a_model_is_constrained_only_by_features_that_it_reads():
 @pytest.mark.parametrize("theme", PHRASES)
 def test_every_theme_has_words_for_somebody_of_whom_nothing_is_known(theme):
     assert PHRASES[theme]({})
-
-
-def _columns(table: str) -> list[str]:
-    described = yaml.safe_load((MART / "_features__models.yml").read_text())["models"]
-    (found,) = [model for model in described if model["name"] == table]
-    return [column["name"] for column in found["columns"]]
-
-
-def test_the_labels_are_columns_of_customer_labels():
-    assert {label.column for label in LABELS.values()} <= set(_columns("customer_labels"))
 
 
 def test_a_frame_without_a_feature_is_refused_by_its_name():

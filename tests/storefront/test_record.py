@@ -19,7 +19,7 @@ from footfall.storefront.record import (
 )
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
-MODELS = st.sampled_from(["purchase", "churn"])
+MODELS = st.sampled_from(["purchase", "churn", "discount"])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SHARES = st.none() | st.floats(0, 1)
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -30,6 +30,8 @@ PROFILES = st.builds(
     purchase_percentile=st.none() | st.floats(0, 100),
     churn=SHARES,
     churn_percentile=st.none() | st.floats(0, 100),
+    discount=SHARES,
+    discount_percentile=st.none() | st.floats(0, 100),
     segment=st.none() | TEXT,
     reasons=st.dictionaries(MODELS, st.lists(TEXT, max_size=3).map(tuple)),
     products=st.lists(TEXT, max_size=5).map(tuple),

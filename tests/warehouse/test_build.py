@@ -1,5 +1,6 @@
 """What a build takes in, what it leaves out, and what happens when it fails or meets another."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from random import Random
@@ -10,11 +11,14 @@ import pytest
 
 from footfall.errors import BuildFailed, Fenced, GateStopped, NotReady
 from footfall.warehouse import build as building
+from footfall.warehouse import dbt
 from footfall.warehouse.as_of import newest_as_of
 from footfall.warehouse.build import build, build_snapshots
 from footfall.warehouse.build_plan import BUILDING
 from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.dbt import run_dbt
+from footfall.warehouse.feature_pages import label_files
+from ml.labels import FOLDER, read_labels
 from tests.warehouse.random_shop import AS_OFS, arrivals
 from tests.warehouse.shop import (
     at,
@@ -126,18 +130,29 @@ def test_a_full_refresh_goes_back_to_an_earlier_instant():
     assert numbers("select as_of from ops.snapshots") == [midnight(3, 9)]
 
 
-def test_labels_become_known_as_time_passes():
+def test_labels_become_known_as_time_passes_and_a_file_more_is_a_label_more(tmp_path, monkeypatch):
+    folder = shutil.copytree(FOLDER, tmp_path / "labels")
+    told = (folder / "churn.yml").read_text()
+    (folder / "leaving.yml").write_text(
+        told.replace("churned_within_30_days", "left_within_40_days").replace("30", "40")
+    )
+    shutil.copytree(dbt.PROJECT, tmp_path / "dbt_project")
+    for path, text in label_files(read_labels(folder)).items():
+        (tmp_path / path).write_text(text)
+    monkeypatch.setattr(dbt, "PROJECT", tmp_path / "dbt_project")
     store([order("m1", "o1", user="1"), order("m2", "o2", user="1", when=midnight(3, 9))])
     label = (
-        "select purchased_within_7_days, churned_within_30_days"
+        "select purchased_within_7_days, churned_within_30_days, left_within_40_days"
         " from analytics.customer_labels where as_of = %s"
     )
     build(midnight(3, 8))
-    assert rows(label, midnight(3, 8)) == [(None, None)]
+    assert rows(label, midnight(3, 8)) == [(None, None, None)]
     build(midnight(3, 15))
-    assert rows(label, midnight(3, 8)) == [(True, None)]
+    assert rows(label, midnight(3, 8)) == [(True, None, None)]
     build(midnight(4, 7))
-    assert rows(label, midnight(3, 8)) == [(True, False)]
+    assert rows(label, midnight(3, 8)) == [(True, False, None)]
+    build(midnight(4, 17))
+    assert rows(label, midnight(3, 8)) == [(True, False, False)]
 
 
 def test_only_the_missing_snapshots_are_built():

@@ -4,8 +4,9 @@
     indexes=[{'columns': ['as_of', 'customer_id'], 'unique': true}],
 ) }}
 
--- One row per snapshot and customer whose labels this run computes. A label may change until 30 days after
--- its snapshot, by new events and by the mere passing of time.
+-- One row per snapshot and customer whose labels this run computes. A label may change until its window
+-- is over, by new events and by the mere passing of time.
+{% set longest = labels() | map(attribute='days') | max %}
 with scope as (
 
     select * from {{ ref('int_snapshot_scope') }}
@@ -42,7 +43,7 @@ label_scope as (
         customers.as_of,
         customers.customer_id
     from snapshots
-    inner join touched on {{ days_after('snapshots.as_of', 30) }} > touched.changed_from
+    inner join touched on {{ days_after('snapshots.as_of', longest) }} > touched.changed_from
     inner join customers
         on
             snapshots.as_of = customers.as_of
@@ -53,7 +54,7 @@ label_scope as (
         customers.customer_id
     from customers
     where
-        {{ days_after('customers.as_of', 30) }} > {{ previously_built_through() }}
+        {{ days_after('customers.as_of', longest) }} > {{ previously_built_through() }}
         and {{ built_through() }} > {{ previously_built_through() }}
 
 )

@@ -4,9 +4,8 @@
 ) }}
 
 -- One row per row of customer_features: what the customer did after as_of. Null while the window is not
--- over, and where the customer is not of the population. Whoever turned out to be the same customer by
+-- over, and where the customer is not of the population. The list is that of ml/labels. Whoever turned out to be the same customer by
 -- the window's end counts as one.
-{% set windows = {'purchase': 7, 'churn': 30} %}
 with customers as (
 
     select customers.*
@@ -37,9 +36,9 @@ orders as not materialized (
 
 ),
 
-{% for name, days in windows.items() %}
-{% set window_end = days_after('customers.as_of', days) %}
-{{ name }}_buyers as (
+{% for label in labels() %}
+{% set window_end = days_after('customers.as_of', label.days) %}
+{{ label.name }}_buyers as (
 
     select distinct
         customers.as_of,
@@ -60,6 +59,12 @@ orders as not materialized (
             theirs.ref = orders.ref
             and customers.as_of <= orders.ordered_at
             and {{ window_end }} > orders.ordered_at
+            {% if label.outcome == 'discounted_order' %}
+            and (
+                orders.coupon is not null
+                or (orders.discount > 0 and orders.discount >= 0.2 * orders.gross_revenue)
+            )
+            {% endif %}
 
 ),
 
@@ -69,20 +74,20 @@ outcomes as (
     select
         customers.as_of,
         customers.customer_id,
-        {% for name, days in windows.items() -%}
+        {% for label in labels() -%}
         case
-            when {{ days_after('customers.as_of', days) }} <= {{ built_through() }}
-                then {{ name }}_buyers.customer_id is not null
-        end as has_ordered_in_{{ days }}d
+            when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
+                then {{ label.name }}_buyers.customer_id is {{ '' if label.outcome == 'no_order' else 'not' }} null
+        end as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
         {% endfor %}
     from customers
-    {% for name in windows -%}
-    left join {{ name }}_buyers
+    {% for label in labels() -%}
+    left join {{ label.name }}_buyers
         on
-            customers.as_of = {{ name }}_buyers.as_of
-            and customers.customer_id = {{ name }}_buyers.customer_id
+            customers.as_of = {{ label.name }}_buyers.as_of
+            and customers.customer_id = {{ label.name }}_buyers.customer_id
     {% endfor %}
 
 ),
@@ -92,10 +97,15 @@ labels as (
     select
         outcomes.customer_id,
         outcomes.as_of,
-        outcomes.has_ordered_in_7d as purchased_within_7_days,
-        case
-            when features.order_count_90d > 0 then not outcomes.has_ordered_in_30d
-        end as churned_within_30_days
+        {% for label in labels() -%}
+        {% if label.asked_if -%}
+        case when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }} end as {{ label.column }}
+        {%- else -%}
+        outcomes.{{ label.column }}
+        {%- endif %}
+        {%- if not loop.last %},
+        {% endif %}
+        {% endfor %}
     from outcomes
     inner join features
         on outcomes.as_of = features.as_of and outcomes.customer_id = features.customer_id
