@@ -69,7 +69,10 @@ def read_labels(folder: Path = FOLDER) -> dict[str, Label]:
 
 
 def _label(path: Path) -> Label:
-    said = yaml.safe_load(path.read_text())
+    try:
+        said = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InvalidLabel(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(said, dict):
         raise InvalidLabel(f"{path.name} is no mapping; it needs {', '.join(sorted(REQUIRED))}")
     _check(path, said)

@@ -15,7 +15,8 @@ from ml.labels import FOLDER, read_labels
         ("days: 7", "hours: 7", "purchase.yml lacks days"),
         ("outcome: order", "outcome: orders", "'orders' is none of: order, no_order"),
         ("days: 7", "days: 7\nwindow: 7", "purchase.yml has 'window', which no label has"),
-        ("column: p", 'column: "; drop p', "is no name; use a-z, 0-9 and _"),
+        ("column: p", "column: x; drop p", "is no name; use a-z, 0-9 and _"),
+        ("days: 7", "days: [", "purchase.yml is no YAML"),
         ("purchased_within_7", "churned_within_30", "another label has the column"),
     ],
 )
