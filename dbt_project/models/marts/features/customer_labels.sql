@@ -32,7 +32,11 @@ spans as not materialized (
 
 orders as not materialized (
 
-    select * from {{ ref('int_orders_placed') }}
+    select
+        ref,
+        ordered_at,
+        coupon is not null or (discount > 0 and discount >= 0.2 * gross_revenue) as is_discounted
+    from {{ ref('int_orders_placed') }}
 
 ),
 
@@ -59,12 +63,7 @@ orders as not materialized (
             theirs.ref = orders.ref
             and customers.as_of <= orders.ordered_at
             and {{ window_end }} > orders.ordered_at
-            {% if label.outcome == 'discounted_order' %}
-            and (
-                orders.coupon is not null
-                or (orders.discount > 0 and orders.discount >= 0.2 * orders.gross_revenue)
-            )
-            {% endif %}
+            and (orders.is_discounted or '{{ label.outcome }}' <> 'discounted_order')
 
 ),
 
@@ -77,7 +76,9 @@ outcomes as (
         {% for label in labels() -%}
         case
             when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
-                then {{ label.name }}_buyers.customer_id is {{ '' if label.outcome == 'no_order' else 'not' }} null
+                then
+                    ({{ label.name }}_buyers.customer_id is null)
+                    = {{ (label.outcome == 'no_order') | lower }}
         end as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
@@ -99,7 +100,9 @@ labels as (
         outcomes.as_of,
         {% for label in labels() -%}
         {% if label.asked_if -%}
-        case when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }} end as {{ label.column }}
+        case
+            when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }}
+        end as {{ label.column }}
         {%- else -%}
         outcomes.{{ label.column }}
         {%- endif %}
