@@ -26,6 +26,7 @@ def dbt_macro(labels: Iterable[Label]) -> str:
                 "name": label.name,
                 "column": label.column,
                 "outcome": label.outcome,
+                "true_if": "null" if label.outcome == "no_order" else "not null",
                 "days": label.horizon.days,
                 "asked_if": label.activity_column or "",
             }

@@ -76,9 +76,7 @@ outcomes as (
         {% for label in labels() -%}
         case
             when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
-                then
-                    ({{ label.name }}_buyers.customer_id is null)
-                    = {{ (label.outcome == 'no_order') | lower }}
+                then {{ label.name }}_buyers.customer_id is {{ label.true_if }}
         end as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
