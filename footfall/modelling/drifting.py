@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from footfall.modelling.models import label_of
 from footfall.warehouse import drift as store
 from footfall.warehouse import features, models
 from footfall.warehouse.connection import transaction
@@ -156,7 +157,7 @@ def known_outcome(
     """
     from ml.drift import label_drift
 
-    outcomes = store.newest_outcomes(connection, model.model_id, LABELS[model.name], as_of=as_of)
+    outcomes = store.newest_outcomes(connection, model.model_id, label_of(model), as_of=as_of)
     if outcomes is None:
         return None
     try:
@@ -212,7 +213,7 @@ def _compare(
     from ml.drift import PROBABILITY, compare
     from ml.features import matrix
 
-    label, names = LABELS[model.name], tuple(model.features)
+    label, names = label_of(model), tuple(model.features)
     rows = 0
     counts: dict[str, Any] = {}
     for chunk in features.read_snapshot(
@@ -255,7 +256,8 @@ def training_due(score_set: int) -> TrainingDue | None:
         names = tuple(
             row.name
             for row in shifted
-            if store.ask_for_training(
+            if row.name in LABELS
+            and store.ask_for_training(
                 connection,
                 row.name,
                 newest_labelled(LABELS[row.name], row.as_of),

@@ -8,13 +8,13 @@ from typing import Any
 import jinja2
 
 from footfall.errors import NotFound, NotReady
+from footfall.modelling.models import label_of
 from footfall.warehouse import models
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.customers import resolve
 from footfall.warehouse.scores import ScoreRow, newest_score
 from ml.explain import TOLERANCE, margins
 from ml.features import BY_NAME, fingerprints
-from ml.labels import LABELS
 from ml.train import from_bytes, sha256
 
 SHOWN = 10  # features in the text
@@ -127,7 +127,8 @@ def explain(
 
     Raises:
         NotFound: nobody has this id, or there is no such score.
-        NotReady: the stored model or values are not those that made the score.
+        NotReady: the stored model or values are not those that made the score, or the model's label
+            is gone.
     """
     with transaction() as connection:
         customer_id = resolve(connection, customer)
@@ -144,7 +145,7 @@ def explain(
         model_id=row.model_id,
         model_name=made_by.name,
         model_sha256=made_by.sha256,
-        question=LABELS[made_by.name].question,
+        question=label_of(made_by).question,
         as_of=row.as_of,
         score_set=row.score_set,
         probability=row.probability,

@@ -15,13 +15,12 @@ from psycopg.rows import TupleRow
 
 from footfall.errors import NotReady
 from footfall.modelling.drifting import known_outcome
-from footfall.modelling.models import fitted_until
+from footfall.modelling.models import fitted_until, label_of
 from footfall.settings import settings
 from footfall.warehouse import base_rates, models
 from footfall.warehouse.base_rates import Customer, Rates
 from footfall.warehouse.scores import ScoreRow, copy_scores
 from footfall.warehouse.verdicts import newest_features_as_of
-from ml.labels import LABELS
 
 LEAST_CUSTOMERS = 50  # of a segment; its rate would be luck below, and that of all is taken
 
@@ -61,7 +60,7 @@ def _model_too_old(
     known_until = fitted_until(model)
     outcome = known_outcome(connection, model, as_of)
     if outcome is not None and outcome[1].reading == "steady":
-        known_until = max(known_until, LABELS[model.name].known_at(outcome[0]))
+        known_until = max(known_until, label_of(model).known_at(outcome[0]))
     if as_of - known_until <= most:
         return None
     return (
@@ -87,13 +86,13 @@ def score_by_base_rate(
     Raises:
         NotReady: no label is known by ``as_of``.
     """
-    rates = base_rates.newest_rates(connection, LABELS[model.name], as_of=as_of)
+    rates = base_rates.newest_rates(connection, label_of(model), as_of=as_of)
     if rates is None:
         raise NotReady(
             f"{model.model_id} may not score ({why}), and no label is known by {as_of.isoformat()} "
             "to take a base rate from; run: footfall build"
         )
-    customers = base_rates.population(connection, LABELS[model.name], as_of=as_of)
+    customers = base_rates.population(connection, label_of(model), as_of=as_of)
     context = _Context(model, as_of, score_set, why, now, rates)
     return copy_scores(connection, context.rows(customers)), 0
 

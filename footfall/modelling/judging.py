@@ -8,13 +8,12 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from footfall.errors import NotReady
-from footfall.modelling.models import fitted_until, holdout_as_of
+from footfall.modelling.models import fitted_until, holdout_as_of, label_of
 from footfall.warehouse import features, models
 from footfall.warehouse.build import build_snapshots
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.models import ModelRow
 from ml.errors import MlError
-from ml.labels import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +125,7 @@ def _compare(connection: Connection[TupleRow], challenger: ModelRow, champion: M
 
     holdout = holdout_as_of(challenger)
     names = sorted({*challenger.features, *champion.features})
-    frame = features.read_labelled(connection, LABELS[challenger.name], [holdout], names)
+    frame = features.read_labelled(connection, label_of(challenger), [holdout], names)
     labels = frame["label"].to_numpy(dtype="float64")
     ours = _probabilities(connection, challenger, frame)
     theirs = _probabilities(connection, champion, frame)

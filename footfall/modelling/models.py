@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from footfall.errors import NotFound
+from footfall.errors import NotFound, NotReady
 from footfall.warehouse import models as store
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.models import ModelRow, State
+from ml.labels import LABELS, Label
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,27 @@ def list_models() -> list[Model]:
     ]
 
 
+def label_of(model: ModelRow) -> Label:
+    """Return what a model predicts.
+
+    Raises:
+        NotReady: the file of its label is gone.
+    """
+    if model.name not in LABELS:
+        raise NotReady(f"{model.model_id} {label_gone(model.name)}")
+    return LABELS[model.name]
+
+
+def label_gone(name: str) -> str:
+    """Return why a model without a label can do nothing, to follow its name."""
+    return f"predicts a label that is gone; put ml/labels/{name}.yml back"
+
+
 def has_champion(as_of: datetime | None = None) -> bool:
     """Tell whether a champion is there, and one that may score as of the given instant."""
     with transaction() as connection:
         rows = store.champions(connection)
-    return any(as_of is None or fitted_until(row) <= as_of for row in rows)
+    return any(row.name in LABELS and (as_of is None or fitted_until(row) <= as_of) for row in rows)
 
 
 def model_report(model_id: str) -> str:

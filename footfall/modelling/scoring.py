@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from footfall.errors import NotReady
 from footfall.modelling.drifting import drift_line, record_drift
 from footfall.modelling.fallback import score_by_base_rate, too_old
-from footfall.modelling.models import fitted_until
+from footfall.modelling.models import fitted_until, label_gone, label_of
 from footfall.settings import settings
 from footfall.warehouse import features, models
 from footfall.warehouse.connection import connect
@@ -159,16 +159,15 @@ def _champions(
     if not champions:
         raise NotReady("no model is champion; run: footfall train churn, then: footfall promote")
     left_out = {
-        row.model_id: f"has learnt from labels until {fitted_until(row).isoformat()}"
+        row.model_id: f"has learnt from labels until {fitted_until(row).isoformat()}; "
+        "score a later instant"
         for row in champions
         if fitted_until(row) > as_of
-    }
+    } | {row.model_id: label_gone(row.name) for row in champions if row.name not in LABELS}
     chosen = [row for row in champions if row.model_id not in left_out]
     if not chosen:
         told = "; ".join(f"{model_id} {reason}" for model_id, reason in left_out.items())
-        raise NotReady(
-            f"no champion may score as of {as_of.isoformat()}: {told}; score a later instant"
-        )
+        raise NotReady(f"no champion may score as of {as_of.isoformat()}: {told}")
     return chosen, left_out
 
 
@@ -260,7 +259,7 @@ def _chunks(connection: Connection[TupleRow], context: "_Context") -> Iterator["
         connection,
         context.as_of,
         context.names,
-        activity_column=LABELS[context.model.name].activity_column,
+        activity_column=label_of(context.model).activity_column,
         chunk_rows=CHUNK_ROWS,
     )
 
@@ -290,7 +289,7 @@ class _Context:
         """Yield what is stored of each customer of a chunk."""
         from ml.reasons import reasons
 
-        label, names, expires_at = LABELS[self.model.name], self.names, self.expires_at
+        label, names, expires_at = label_of(self.model), self.names, self.expires_at
         for customer_id, numbers, contributed, margin, probability, rank, fingerprint in zip(
             chunk["customer_id"],
             values.tolist(),

@@ -157,6 +157,17 @@ def test_a_champion_does_not_score_what_it_learnt_the_future_of(scored):
         score(shop_knows, now=NOW)
 
 
+def test_a_champion_whose_label_is_gone_is_left_out_and_explains_nothing(scored):
+    score(now=NOW)
+    scored.connection.execute("update ml.models set name = 'lapse' where name = 'churn'")
+    left_out = score(now=NOW).left_out
+    assert list(left_out.values()) == [
+        "predicts a label that is gone; put ml/labels/lapse.yml back"
+    ]
+    with pytest.raises(NotReady, match="put ml/labels/lapse.yml back"):
+        explain(NOBODY, model="lapse")
+
+
 def test_without_a_champion_nothing_is_scored(shop):
     shop.fill()
     shop.pass_features(AS_OF)

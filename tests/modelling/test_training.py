@@ -173,7 +173,7 @@ def test_before_a_build_there_is_nothing_to_learn(database):
 
 
 def test_an_unknown_model_is_a_bad_argument(shop):
-    with pytest.raises(BadArgument, match="churn, purchase"):
+    with pytest.raises(BadArgument, match="churn, discount, purchase"):
         train("fraud", now=NOW)
 
 
