@@ -36,6 +36,8 @@ class UnknownTrees(MlError):
 
 class TraitLearnt(MlError):
     """A model was about to learn from a declared sensitive trait."""
+
+
 class InvalidLabel(MlError):
     """A file of ml/labels does not say a label."""
 

@@ -34,6 +34,9 @@ OPTIONS = {
     "effective_cache_size": "2GB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
+    # Nobody replicates it: what is built anew is synced whole, not logged row by row as well.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",

@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ forget_everything() }}",
+    pre_hook=["{{ forget_everything() }}", "{{ read_by_all_cores() }}"],
     post_hook="analyze {{ this }}",
     unlogged=true,
 ) }}

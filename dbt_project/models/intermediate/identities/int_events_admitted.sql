@@ -1,5 +1,5 @@
 {{ config(
-    pre_hook="{{ move_to_owners() }}",
+    pre_hook=["{{ move_to_owners() }}", "{{ read_by_all_cores() }}"],
     indexes=[
         {'columns': ['message_id'], 'unique': true},
         {'columns': ['ref', 'occurred_at']},

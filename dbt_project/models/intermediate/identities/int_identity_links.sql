@@ -11,21 +11,33 @@
 -- One row per id that belongs to a user: an anonymous id to the first user seen with it, an aliased id
 -- to the first user it was aliased to. First wins, so that the links known at an earlier instant are
 -- simply those with an earlier `linked_at`.
-with events as (
+with events as not materialized (
 
     select * from {{ ref('int_events_admitted') }} as events
     where events.user_id is not null and {{ is_new_or_reopened('events') }}
 
 ),
 
+-- many events, few pairs
+pairs as (
+
+    select
+        events.anonymous_id,
+        events.user_id,
+        min(events.occurred_at) as linked_at
+    from events
+    where events.anonymous_id is not null
+    group by events.anonymous_id, events.user_id
+
+),
+
 claims as (
 
     select
-        'a:' || events.anonymous_id as child_ref,
-        'u:' || events.user_id as parent_ref,
-        events.occurred_at as linked_at
-    from events
-    where events.anonymous_id is not null
+        'a:' || pairs.anonymous_id as child_ref,
+        'u:' || pairs.user_id as parent_ref,
+        pairs.linked_at
+    from pairs
     union all
     -- an alias does not say whether the previous id was anonymous
     select

@@ -74,19 +74,26 @@ identified as (
 
 ),
 
-numbered as (
+spaced as (
 
     select
         identified.*,
-        count(*) filter (
-            where identified.previous_at is null
-            or identified.occurred_at - identified.previous_at
-            > interval '{{ var("session_gap_minutes") }} minutes'
-        ) over (
-            partition by identified.customer_id
-            order by identified.occurred_at, identified.message_id collate "C"
-        ) as session_number
+        identified.previous_at is null
+        or identified.occurred_at - identified.previous_at
+        > interval '{{ var("session_gap_minutes") }} minutes' as is_first
     from identified
+
+),
+
+numbered as (
+
+    select
+        spaced.*,
+        count(*) filter (where spaced.is_first) over (
+            partition by spaced.customer_id
+            order by spaced.occurred_at, spaced.message_id collate "C"
+        ) as session_number
+    from spaced
 
 ),
 
@@ -95,12 +102,7 @@ aggregated as (
     select
         numbered.customer_id,
         numbered.session_number,
-        (
-            array_agg(
-                numbered.message_id
-                order by numbered.occurred_at, numbered.message_id collate "C"
-            )
-        )[1] as first_message_id,
+        max(numbered.message_id) filter (where numbered.is_first) as first_message_id,
         array_agg(
             numbered.entry
             order by numbered.occurred_at, numbered.message_id collate "C"
