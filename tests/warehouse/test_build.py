@@ -19,6 +19,7 @@ from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.dbt import run_dbt
 from footfall.warehouse.feature_pages import label_files
 from ml.labels import FOLDER, read_labels
+from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, arrivals
 from tests.warehouse.shop import (
     at,
@@ -140,6 +141,7 @@ def test_labels_become_known_as_time_passes_and_a_file_more_is_a_label_more(tmp_
     for path, text in label_files(read_labels(folder)).items():
         (tmp_path / path).write_text(text)
     monkeypatch.setattr(dbt, "PROJECT", tmp_path / "dbt_project")
+    set_environment(monkeypatch, home=tmp_path / "home")  # what dbt has read of this project
     store([order("m1", "o1", user="1"), order("m2", "o2", user="1", when=midnight(3, 9))])
     label = (
         "select purchased_within_7_days, churned_within_30_days, left_within_40_days"
