@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import contenders, ml, warehouse
+from bench import contenders, curve, ml, warehouse
 from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
@@ -37,6 +37,13 @@ def main() -> None:
         action="append",
         choices=(*warehouse.PARTS, *ml.PARTS),
         help="of the warehouse or ml; default: all",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=curve.SIZES,
+        help="of the curve's histories, as multiples of some 10,000 events",
     )
     parser.add_argument("--rows", type=int, default=ml.ROWS, help="how many rows training reads")
     parser.add_argument(
@@ -94,6 +101,7 @@ def measure_warehouse(options: argparse.Namespace) -> None:
         warehouse.measure(
             asked_for(options, warehouse.PARTS),
             events=options.events,
+            sizes=options.sizes,
             rounds=options.rounds,
             with_peers=not options.no_peers,
             verbose=options.verbose,

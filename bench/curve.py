@@ -14,7 +14,7 @@ from bench.server import database
 from bench.statements import Statement
 from footfall.warehouse.build import build, build_snapshots
 
-SIZES = (1, 10, 100)
+SIZES = (1, 10, 100)  # of some 10,000 events
 TARGET = 1.3  # of the cost on the smallest history
 # Snapshots that late events change: of these weeks, besides the one that is built.
 WEEKS = tuple(history.END - history.WEEK * weeks for weeks in (1, 2, 3))
@@ -62,9 +62,9 @@ def measure(
 
     Args:
         admin_dsn: of the server that counts.
-        sizes: multiples of the smallest history.
+        sizes: of the histories, as multiples of the small shop that is in each.
         rounds: how many new loads; the same ones for each history.
-        customers: of the smallest history.
+        customers: of the small shop.
         say: tells how far it is.
     """
     return [_point(admin_dsn, size, rounds, customers, say) for size in sizes]
@@ -101,7 +101,7 @@ def show(points: Sequence[Point], *, load: str) -> None:
         seconds, sql, buffers = _medians(point)
         ratios = [f"{one / first:.2f}" for one, first in zip(_medians(point), least, strict=True)]
         table.add_row(
-            f"{point.times}x",
+            f"{point.times / points[0].times:g}x",
             f"{point.events:,}",
             f"{point.full_seconds:.1f}",
             f"{seconds:.2f}",

@@ -19,6 +19,7 @@ def measure(
     parts: Sequence[str],
     *,
     events: int,
+    sizes: Sequence[int],
     rounds: int,
     with_peers: bool,
     verbose: bool,
@@ -30,6 +31,7 @@ def measure(
     Args:
         parts: of ``PARTS``.
         events: how many the full refresh takes in.
+        sizes: of the curve's histories, as multiples of some 10,000 events.
         rounds: how many new loads the other two parts build.
         with_peers: False leaves the peers out.
         verbose: name the dearest statements, too.
@@ -44,7 +46,7 @@ def measure(
             if part == "curve":
                 points = curve.measure(
                     admin_dsn,
-                    sizes=curve.SIZES,
+                    sizes=sizes,
                     rounds=rounds,
                     customers=history.CUSTOMERS,
                     say=say,
