@@ -19,6 +19,7 @@ TARGET = 1.3  # of the cost on the smallest history
 # Snapshots that late events change: of these weeks, besides the one that is built.
 WEEKS = tuple(history.END - history.WEEK * weeks for weeks in (1, 2, 3))
 OFFENDERS = 25
+EVENTS_AT_ONCE = 20_000  # of the history
 WIDTH = 150
 
 
@@ -75,7 +76,8 @@ def _point(
 ) -> Point:
     with database("curve", admin_dsn):
         say(f"history {size}x: storing")
-        stored = history.store(history.history(customers * size, new_loads=rounds))
+        shop = history.history(customers * size, new_loads=rounds)
+        stored = history.store(shop, at_once=EVENTS_AT_ONCE)
         say(f"history {size}x: {stored.events:,} events, building all of it")
         point = Point(size, stored.events, build(history.END).seconds)
         build_snapshots(WEEKS)
