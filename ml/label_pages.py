@@ -10,11 +10,21 @@ from collections.abc import Iterable
 from ml.labels import Label
 
 WRITTEN = "Written by `make features` from ml/labels. Do not edit."
-HAPPENS = {
-    "order": "there is an order",
-    "no_order": "there is no order",
-    "discounted_order": "there is an order with a discount of a fifth or more, or a coupon,",
+SAYS = {
+    "order": "Whether there is an order in {window}",
+    "no_order": "Whether there is no order in {window}",
+    "discounted_order": "Whether there is an order with a discount of a fifth or more, or a coupon,"
+    " in {window}",
+    "net_revenue": "Net revenue of the orders placed in {window}, less their refunds known by the "
+    "end of it, in the shop's currency; at least 0, and 0 without an order",
 }
+FOUND = {
+    "order": "{buyers}.customer_id is not null",
+    "no_order": "{buyers}.customer_id is null",
+    "discounted_order": "{buyers}.customer_id is not null",
+    "net_revenue": "coalesce({buyers}.amount, 0)::numeric(38, 2)",
+}
+TYPES = {"class": "boolean", "amount": "numeric(38,2)"}
 
 
 def dbt_macro(labels: Iterable[Label]) -> str:
@@ -26,7 +36,8 @@ def dbt_macro(labels: Iterable[Label]) -> str:
                 "name": label.name,
                 "column": label.column,
                 "outcome": label.outcome,
-                "true_if": "null" if label.outcome == "no_order" else "not null",
+                "kind": label.kind,
+                "found": FOUND[label.outcome].format(buyers=f"{label.name}_buyers"),
                 "days": label.horizon.days,
                 "asked_if": label.activity_column or "",
             }
@@ -65,11 +76,11 @@ models:
 
 def _column(label: Label) -> str:
     outside = f", and where {label.activity_column} is not above 0" if label.activity_column else ""
+    window = f"[as_of, as_of + {label.horizon.days} days)"
     lines = [
         f"- name: {label.column}",
-        "  data_type: boolean",
+        f"  data_type: {TYPES[label.kind]}",
         "  description: >",
-        f"    Whether {HAPPENS[label.outcome]} in [as_of, as_of + {label.horizon.days} days); "
-        f"null until that is over{outside}.",
+        f"    {SAYS[label.outcome].format(window=window)}; null until that is over{outside}.",
     ]
     return textwrap.indent("\n".join(lines), "      ")

@@ -17,7 +17,8 @@ import yaml
 from ml.errors import InvalidLabel
 
 FOLDER = Path(__file__).parent / "labels"
-Outcome = Literal["order", "no_order", "discounted_order"]
+Outcome = Literal["order", "no_order", "discounted_order", "net_revenue"]
+Kind = Literal["class", "amount"]
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,40}")
 REQUIRED = frozenset({"column", "outcome", "days", "question", "population", "more", "less"})
 OPTIONAL = frozenset({"asked_if"})
@@ -25,17 +26,18 @@ OPTIONAL = frozenset({"asked_if"})
 
 @dataclass(frozen=True)
 class Label:
-    """One yes-or-no question about a customer at a snapshot.
+    """One question about a customer at a snapshot: whether they do something, or how much.
 
     Attributes:
         name: the model's name.
         column: the column of ``analytics.customer_labels``; null outside the population.
-        outcome: what makes it true: an order within the horizon, none, or one with a discount.
+        outcome: what makes it true: an order within the horizon, none, or one with a discount; or
+            what is summed: net revenue.
         horizon: how far the label looks.
-        question: what a probability of 1 means, in words.
+        question: what a probability of 1 means, or the amount, in words that follow "a customer".
         population: who is asked about, in words.
         activity_column: the feature that is greater than 0 for the population; None = everyone.
-        more: the word for a contribution that raises the probability.
+        more: the word for a contribution that raises the prediction.
         less: the word for one that lowers it.
     """
 
@@ -48,6 +50,15 @@ class Label:
     activity_column: str | None
     more: str
     less: str
+
+    @property
+    def kind(self) -> Kind:
+        """Whether a yes or no is predicted, or an amount of money."""
+        return "amount" if self.outcome == "net_revenue" else "class"
+
+    def prediction(self, number: float) -> tuple[float | None, float | None]:
+        """Return a prediction as a pair of probability and amount, one of which it is."""
+        return (None, number) if self.kind == "amount" else (number, None)
 
     def known_at(self, as_of: datetime) -> datetime:
         """Return the first instant at which the label of the snapshot ``as_of`` is known."""

@@ -15,6 +15,7 @@ SNAPSHOTS = (
     midnight(4, 20),
     datetime(2024, 4, 20, 6, 30, tzinfo=UTC),
     midnight(5, 11),
+    midnight(3, 16),  # 90 days before the last instant's eve
 )
 KINDS = (
     "look",

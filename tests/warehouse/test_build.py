@@ -144,17 +144,23 @@ def test_labels_become_known_as_time_passes_and_a_file_more_is_a_label_more(tmp_
     set_environment(monkeypatch, home=tmp_path / "home")  # what dbt has read of this project
     store([order("m1", "o1", user="1"), order("m2", "o2", user="1", when=midnight(3, 9))])
     label = (
-        "select purchased_within_7_days, churned_within_30_days, left_within_40_days"
-        " from analytics.customer_labels where as_of = %s"
+        "select purchased_within_7_days, churned_within_30_days, left_within_40_days,"
+        " net_revenue_within_90_days::float from analytics.customer_labels where as_of = %s"
     )
     build(midnight(3, 8))
-    assert rows(label, midnight(3, 8)) == [(None, None, None)]
+    assert rows(label, midnight(3, 8)) == [(None, None, None, None)]
     build(midnight(3, 15))
-    assert rows(label, midnight(3, 8)) == [(True, None, None)]
+    assert rows(label, midnight(3, 8)) == [(True, None, None, None)]
     build(midnight(4, 7))
-    assert rows(label, midnight(3, 8)) == [(True, False, None)]
+    assert rows(label, midnight(3, 8)) == [(True, False, None, None)]
     build(midnight(4, 17))
-    assert rows(label, midnight(3, 8)) == [(True, False, False)]
+    assert rows(label, midnight(3, 8)) == [(True, False, False, None)]
+    build(midnight(6, 6))
+    ((*_, paid),) = rows(label, midnight(3, 8))
+    assert paid == 10
+    store([refund("m3", "o2", 4, user="1", when=midnight(6, 5))])  # late, of within the window
+    build(midnight(6, 8))
+    assert rows(label, midnight(3, 8)) == [(True, False, False, paid - 4)]
 
 
 def test_only_the_missing_snapshots_are_built():

@@ -5,8 +5,9 @@
 ) }}
 
 -- One row per snapshot and customer whose labels this run computes. A label may change until its window
--- is over, by new events and by the mere passing of time.
+-- is over, by new events; by the mere passing of time it changes when the window ends.
 {% set longest = labels() | map(attribute='days') | max %}
+{% set windows = labels() | map(attribute='days') | unique | join('), (') %}
 with scope as (
 
     select * from {{ ref('int_snapshot_scope') }}
@@ -32,6 +33,18 @@ touched as (
 
 ),
 
+-- snapshots one of whose windows has ended since the last build
+ended as (
+
+    select distinct snapshots.as_of
+    from snapshots
+    cross join (values ({{ windows }})) as windows (days)
+    where
+        snapshots.as_of + windows.days * interval '24 hours' > {{ previously_built_through() }}
+        and snapshots.as_of + windows.days * interval '24 hours' <= {{ built_through() }}
+
+),
+
 label_scope as (
 
     select
@@ -53,9 +66,7 @@ label_scope as (
         customers.as_of,
         customers.customer_id
     from customers
-    where
-        {{ days_after('customers.as_of', longest) }} > {{ previously_built_through() }}
-        and {{ built_through() }} > {{ previously_built_through() }}
+    inner join ended on customers.as_of = ended.as_of
 
 )
 

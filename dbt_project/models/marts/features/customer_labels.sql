@@ -5,7 +5,7 @@
 
 -- One row per row of customer_features: what the customer did after as_of. Null while the window is not
 -- over, and where the customer is not of the population. The list is that of ml/labels. Whoever turned out to be the same customer by
--- the window's end counts as one.
+-- the window's end counts as one. An order's refunds count as far as they are known by the window's end.
 with customers as (
 
     select customers.*
@@ -35,8 +35,22 @@ orders as not materialized (
     select
         ref,
         ordered_at,
+        ordered_at as known_at,
+        0 as amount,
         coupon is not null or (discount > 0 and discount >= 0.2 * gross_revenue) as is_discounted
     from {{ ref('int_orders_placed') }}
+
+),
+
+-- orders and their refunds, each with what it adds
+entries as not materialized (
+
+    select
+        ref,
+        ordered_at,
+        known_at,
+        amount
+    from {{ ref('int_order_entries') }}
 
 ),
 
@@ -44,9 +58,10 @@ orders as not materialized (
 {% set window_end = days_after('customers.as_of', label.days) %}
 {{ label.name }}_buyers as (
 
-    select distinct
+    select
         customers.as_of,
-        customers.customer_id
+        customers.customer_id,
+        greatest(sum(bought.amount), 0) as amount
     from customers
     inner join spans as own
         on
@@ -58,12 +73,17 @@ orders as not materialized (
             own.root_ref = theirs.root_ref
             and {{ window_end }} > theirs.known_after
             and {{ window_end }} <= theirs.known_until
-    inner join orders
+    inner join {{ 'entries' if label.kind == 'amount' else 'orders' }} as bought
         on
-            theirs.ref = orders.ref
-            and customers.as_of <= orders.ordered_at
-            and {{ window_end }} > orders.ordered_at
-            and (orders.is_discounted or '{{ label.outcome }}' <> 'discounted_order')
+            theirs.ref = bought.ref
+            and customers.as_of <= bought.ordered_at
+            and {{ window_end }} > bought.known_at
+            {% if label.outcome == 'discounted_order' -%}
+            and bought.is_discounted
+            {% endif %}
+    group by
+        customers.as_of,
+        customers.customer_id
 
 ),
 
@@ -76,7 +96,7 @@ outcomes as (
         {% for label in labels() -%}
         case
             when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
-                then {{ label.name }}_buyers.customer_id is {{ label.true_if }}
+                then {{ label.found }}
         end as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
