@@ -148,7 +148,7 @@ def _learnt() -> tuple[bytes, Reference]:
     trees = fit(Sample(values, labels, MODEL_FEATURES), Params(), rounds=TREES)
     given = 1.0 / (1.0 + np.exp(-margins(trees, values, MODEL_FEATURES)))
     parts = np.ones((1, len(MODEL_FEATURES)))  # all are worth the same
-    known = reference(values, MODEL_FEATURES, snapshots=1, probabilities=given, shap_values=parts)
+    known = reference(values, MODEL_FEATURES, snapshots=1, predictions=given, shap_values=parts)
     return to_bytes(trees), known
 
 

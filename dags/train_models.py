@@ -1,5 +1,7 @@
 """Train a challenger of each model, and promote it when it beats the champion.
 
+The models are those of the param ``models``: purchase and churn, unless a run is told otherwise.
+
 Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
 A challenger becomes champion only when it is better on the same holdout; the audit report is kept
 with it. Runs each week, and out of turn when a champion has shifted.
@@ -14,7 +16,7 @@ from airflow.sdk import AssetOrTimeSchedule, Context, CronTriggerTimetable, dag
 
 from footfall_airflow.approvals import PromotionApproval
 from footfall_airflow.assets import DRIFT, MODELS
-from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
+from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, stage
 
 
 @dag(
@@ -27,9 +29,13 @@ from footfall_airflow.stages import ACTOR, AS_OF, MODEL_NAMES, as_of, now, stage
     description=__doc__.partition(".")[0],
     doc_md=__doc__,
     tags=["ml"],
-    params=AS_OF,
+    params={**AS_OF, **TRAINED},
 )
 def train_models() -> None:
+    @stage()
+    def choose(**context: Context):
+        return context["params"]["models"]
+
     @stage(max_active_tis_per_dagrun=1)  # each uses every core
     def train(name: str, **context: Context):
         from footfall.modelling.training import train
@@ -48,7 +54,7 @@ def train_models() -> None:
 
         return promote_better([m["model_id"] for m in trained], answers, now=now(), actor=ACTOR)
 
-    trained = train.expand(name=MODEL_NAMES)
+    trained = train.expand(name=choose())
     answers = PromotionApproval.partial(task_id="approve").expand(proposal=propose(trained))
     promote_if_better(trained, answers.output)
 

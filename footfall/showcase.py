@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from footfall.modelling.models import label_of
 from footfall.settings import settings
 from footfall.warehouse import figures, models, verdicts
 from footfall.warehouse.connection import connect
@@ -66,21 +67,17 @@ def _show_figures() -> None:
 
 
 def _show_models() -> None:
+    from ml.kinds import kind_of
+
     _say("\nModels, on the customers of a day later than all they have learnt from")
     with connect() as connection:
         champions = models.champions(connection)
     for model in champions:
+        kind = kind_of(label_of(model))
         _say(f"  {model.model_id}, {model.metrics['rows']:,.0f} customers")
-        _say(f"    {'the model':26} {_measured(model.metrics)}")
+        _say(f"    {'the model':26} {kind.line(model.metrics)}")
         for name, metrics in model.metrics["baselines"].items():
-            _say(f"    {name:26} {_measured(metrics)}")
-
-
-def _measured(metrics: Mapping[str, Any]) -> str:
-    return (
-        f"AUC {metrics['auc']:.3f}, average precision {metrics['average_precision']:.3f}, "
-        f"log loss {metrics['log_loss']:.4f}"
-    )
+            _say(f"    {name:26} {kind.line(metrics)}")
 
 
 def _show_records() -> list[str]:

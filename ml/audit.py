@@ -17,7 +17,7 @@ from ml.evaluate import MINIMUM_OF_A_CLASS, MINIMUM_ROWS, equal_count_bins
 from ml.evidence import Evidence
 from ml.features import BY_NAME
 from ml.interactions import SAMPLED, Interaction
-from ml.slices import CALIBRATION_GAP, ERRORS, RANKING_GAP
+from ml.slices import AMOUNT_GAP, CALIBRATION_GAP, ERRORS, RANKING_GAP
 from ml.summary import summary
 
 DEPENDENCES = 6  # of the strongest features
@@ -34,20 +34,25 @@ class Picture:
 def audit_report(evidence: Evidence) -> str:
     """Return the report as HTML; the same evidence gives the same text."""
     metrics = evidence.metrics()
-    return _template().render(
+    kind = evidence.kind
+    return _template(TEMPLATES[evidence.label.kind]).render(
         evidence=evidence,
         label=evidence.label,
+        margin=kind.margin,
+        prediction=kind.prediction,
+        loss=kind.yardstick.loss_words,
         summary=summary(evidence),
         metrics=metrics,
         model=metrics["model"],
         features=evidence.ranked(),
         described=BY_NAME,
-        pictures=_pictures(evidence),
+        pictures={**PICTURES[evidence.label.kind](evidence), **_shap_pictures(evidence)},
         dependences=dependences(evidence),
         interaction=_interaction(evidence),
         limits={
             "calibration": CALIBRATION_GAP,
             "ranking": RANKING_GAP,
+            "bias": AMOUNT_GAP,
             "errors": ERRORS,
             "rows": MINIMUM_ROWS,
             "of_a_class": MINIMUM_OF_A_CLASS,
@@ -63,11 +68,15 @@ def dependences(evidence: Evidence) -> dict[str, Picture]:
         column = evidence.holdout.names.index(name)
         values, parts = evidence.holdout.values[:, column], evidence.shap_values[:, column]
         if not np.isnan(values).all():
-            found[name] = Picture(plots.dependence(values, parts, name), _told(name, values, parts))
+            margin = evidence.kind.margin
+            found[name] = Picture(
+                plots.dependence(values, parts, name, margin=margin),
+                _told(name, values, parts, margin),
+            )
     return found
 
 
-def _told(name: str, values: NDArray[np.float64], parts: NDArray[np.float64]) -> str:
+def _told(name: str, values: NDArray[np.float64], parts: NDArray[np.float64], margin: str) -> str:
     present = ~np.isnan(values)
     x, y = plots.trend(values[present], parts[present])
     missing = (
@@ -77,7 +86,7 @@ def _told(name: str, values: NDArray[np.float64], parts: NDArray[np.float64]) ->
         else ""
     )
     return (
-        f"Value of {name} against the log-odds that it adds: {y[0]:+.2f} on average in the lowest "
+        f"Value of {name} against the {margin} that it adds: {y[0]:+.2f} on average in the lowest "
         f"tenth (about {x[0]:.3g}), {y[len(y) // 2]:+.2f} in the middle (about "
         f"{x[len(x) // 2]:.3g}), {y[-1]:+.2f} in the highest (about {x[-1]:.3g}){missing}."
     )
@@ -97,9 +106,16 @@ def _interaction(evidence: Evidence) -> Picture | None:
         if part.any()
     )
     return Picture(
-        plots.dependence(x, joint, pair.first, colour=second, colour_name=pair.second),
-        f"What {pair.first} and {pair.second} add together, in log-odds, on average: {means}; high "
-        "is above the median.",
+        plots.dependence(
+            x,
+            joint,
+            pair.first,
+            colour=second,
+            colour_name=pair.second,
+            margin=evidence.kind.margin,
+        ),
+        f"What {pair.first} and {pair.second} add together, in {evidence.kind.margin}, on average: "
+        f"{means}; high is above the median.",
     )
 
 
@@ -115,16 +131,15 @@ def _corners(
     )
 
 
-def _pictures(evidence: Evidence) -> dict[str, Picture]:
-    labels, names = evidence.holdout.labels, evidence.holdout.names
-    metrics = evidence.metrics()
+def _class_pictures(evidence: Evidence) -> dict[str, Picture]:
+    labels = evidence.holdout.labels
+    metrics = {name: own.as_dict() for name, own in evidence.metrics().items()}
     model = metrics["model"]
     curves = {name: scores for name, scores in evidence.named.items() if np.ptp(scores) > 0}
-    bins = equal_count_bins(labels, evidence.probabilities)
-    each = ", ".join(f"{name} {metrics[name].auc:.3f}" for name in curves)
-    precisions = ", ".join(f"{name} {metrics[name].average_precision:.3f}" for name in curves)
-    found = plots.found_among(labels, evidence.probabilities, (0.1, 0.2, 0.5))
-    strongest = evidence.ranked()[:3]
+    bins = equal_count_bins(labels, evidence.predictions)
+    each = ", ".join(f"{name} {metrics[name]['auc']:.3f}" for name in curves)
+    precisions = ", ".join(f"{name} {metrics[name]['average_precision']:.3f}" for name in curves)
+    found = plots.found_among(labels, evidence.predictions, (0.1, 0.2, 0.5))
     return {
         "roc": Picture(
             plots.roc(labels, curves), f"ROC curves; area under the curve: {each}; chance 0.5."
@@ -132,29 +147,56 @@ def _pictures(evidence: Evidence) -> dict[str, Picture]:
         "precision_recall": Picture(
             plots.precision_recall(labels, curves),
             f"Precision against recall; average precision: {precisions}; the base rate is "
-            f"{model.base_rate:.3f}.",
+            f"{model['base_rate']:.3f}.",
         ),
         "reliability": Picture(
             plots.reliability(bins),
             "Observed share against predicted probability in ten bins of equally many customers, "
             f"from {bins[0].observed:.3f} observed for {bins[0].predicted:.3f} predicted to "
             f"{bins[-1].observed:.3f} for {bins[-1].predicted:.3f}; the mean gap is "
-            f"{model.ece_equal_count:.3f}.",
+            f"{model['ece_equal_count']:.3f}.",
         ),
         "gains": Picture(
-            plots.gains(labels, evidence.probabilities),
+            plots.gains(labels, evidence.predictions),
             "Cumulative gains: the tenth of customers with the highest scores holds "
             f"{found[0]:.0%} of the positives, the first fifth {found[1]:.0%}, the first half "
             f"{found[2]:.0%}.",
         ),
+    }
+
+
+def _amount_pictures(evidence: Evidence) -> dict[str, Picture]:
+    labels, amounts = evidence.holdout.labels, evidence.predictions
+    bins = equal_count_bins(labels, amounts)
+    found = plots.found_among(labels, amounts, (0.1, 0.2, 0.5))
+    return {
+        "deciles": Picture(
+            plots.reliability(bins, predicted="Predicted amount", observed="Observed amount"),
+            "Mean observed against mean predicted amount in ten bins of equally many customers, "
+            f"from {bins[0].observed:,.2f} observed for {bins[0].predicted:,.2f} predicted to "
+            f"{bins[-1].observed:,.2f} for {bins[-1].predicted:,.2f}.",
+        ),
+        "gains": Picture(
+            plots.gains(labels, amounts, of="revenue"),
+            "Cumulative gains: the tenth of customers with the highest amounts brings in "
+            f"{found[0]:.0%} of the revenue, the first fifth {found[1]:.0%}, the first half "
+            f"{found[2]:.0%}.",
+        ),
+    }
+
+
+def _shap_pictures(evidence: Evidence) -> dict[str, Picture]:
+    names, strongest = evidence.holdout.names, evidence.ranked()[:3]
+    margin = evidence.kind.margin
+    return {
         "importance": Picture(
-            plots.importance(evidence.shap_values, names),
+            plots.importance(evidence.shap_values, names, margin=margin),
             "Bar chart of the mean absolute SHAP value; the strongest features are "
             + ", ".join(f"{name} {strength:.3f}" for name, _, strength in strongest)
             + ".",
         ),
         "beeswarm": Picture(
-            plots.beeswarm(evidence.shap_values, evidence.holdout.values, names),
+            plots.beeswarm(evidence.shap_values, evidence.holdout.values, names, margin=margin),
             "Beeswarm of the SHAP values of the strongest features, one dot per customer; "
             + ", ".join(
                 f"{name} adds {np.min(own):+.2f} to {np.max(own):+.2f}"
@@ -167,7 +209,11 @@ def _pictures(evidence: Evidence) -> dict[str, Picture]:
     }
 
 
-def _template() -> jinja2.Template:
+PICTURES = {"class": _class_pictures, "amount": _amount_pictures}
+TEMPLATES = {"class": "report.html", "amount": "report_amounts.html"}
+
+
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ml", "."),
         autoescape=True,
@@ -175,4 +221,4 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template(name)

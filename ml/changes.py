@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.calibrate import Calibration
-from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions
-from ml.promote import Gain, gain
+from ml.kinds import KINDS, Kind
+from ml.promote import Gain, Metrics, gain
 from ml.train import Sample, from_bytes
 
 
@@ -53,7 +53,7 @@ class Changes:
         rows: fitted on so many rows: it (None = not noted), the new one.
         former_metrics: its metrics on the new model's holdout; None = they cannot be had.
         metrics: the new model's, on the same rows.
-        gained: by how much the new one's log loss is lower.
+        gained: by how much the new one's loss is lower.
         not_compared: why there are no metrics; empty if there are.
         ranks: feature, its rank with the champion (None = not read), its rank now.
     """
@@ -76,10 +76,11 @@ def changes(
     *,
     holdout: Sample,
     holdout_at: datetime,
-    probabilities: NDArray[np.float64],
+    predictions: NDArray[np.float64],
     shap_values: NDArray[np.float64],
     params: Mapping[str, Any],
     fitted_rows: int,
+    kind: Kind = KINDS["class"],
     shown: int = 10,
 ) -> Changes:
     """Compare a new model with the champion, on the new model's holdout.
@@ -88,13 +89,14 @@ def changes(
         former: the champion.
         holdout: the new model's.
         holdout_at: its instant; a champion that knows labels after it is not measured on it.
-        probabilities: float[n], the new model's.
+        predictions: float[n], the new model's.
         shap_values: float[n, k], the new model's.
         params: of the new model's trees.
         fitted_rows: of the new model.
+        kind: of their label.
         shown: so many of the strongest features are ranked.
     """
-    own = evaluate(holdout.labels, probabilities)
+    own = kind.evaluate(holdout.labels, predictions)
     unknown = [name for name in former.features if name not in holdout.names]
     before: dict[str, int] = {}
     theirs: NDArray[np.float64] | None = None
@@ -113,7 +115,7 @@ def changes(
                 f"holdout of {holdout_at.date()}"
             )
         else:
-            theirs = former.calibration.probabilities(parts.margins)
+            theirs = kind.predictions(former.calibration, parts.margins)
     now = _ranks(shap_values, holdout.names)
     return Changes(
         former=former.model_id,
@@ -126,9 +128,13 @@ def changes(
             if former.params.get(name) != value
         ],
         rows=(former.fitted_rows, fitted_rows),
-        former_metrics=None if theirs is None else evaluate(holdout.labels, theirs),
+        former_metrics=None if theirs is None else kind.evaluate(holdout.labels, theirs),
         metrics=own,
-        gained=None if theirs is None else gain(holdout.labels, probabilities, theirs),
+        gained=(
+            None
+            if theirs is None
+            else gain(holdout.labels, predictions, theirs, losses=kind.yardstick.losses)
+        ),
         not_compared=why,
         ranks=[(name, before.get(name), rank) for name, rank in now.items() if rank <= shown],
     )

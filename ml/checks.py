@@ -2,35 +2,28 @@
 
 A check has one number and one limit. What chance alone would do to the number on so many rows is in
 the limit, so that a small shop is not refused for being small.
+
+Here is what holds for classes and amounts alike, each by its own measure of ranking; which checks a
+model has to pass, and those of one kind only, are in `ml.class_checks` and `ml.amount_checks`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from ml.baselines import base_rate
-from ml.evaluate import LEAK_AUC, Metrics, equal_count_bins, expected_calibration_error
 from ml.explain import margins
-from ml.promote import gain
-from ml.slices import Gap, Slice
+from ml.promote import Losses, Metrics
+from ml.slices import AmountSlice, Gap, Slice
 from ml.train import Params, Sample, fit
 
-SINGLE_AUC = 0.90  # of one feature alone, however it is turned
 CONSTANT_SHARE = 0.99
-ODDS_RATIO = 2.5  # of the holdout's base rate to that of the fitted weeks, or the other way round
-CALIBRATION_ERROR = 0.05
-SEED_AUC = 0.02
-UNSEEN_AUC = 0.03
-WEEK_AUC = 0.10
 ERRORS = 4.0  # standard errors that chance may be off: one model of ten thousand
 OTHER_SEEDS = (1, 2)
 SEED = 20170101
-SIMULATED = 200
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,35 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """How ranking is measured, and what is accepted of it.
+
+    Attributes:
+        metric: its name among the metrics.
+        words: what it is called, with its article.
+        of: labels and scores to the measure.
+        error: labels to the standard error of scores that know nothing of them.
+        chance: what these come to.
+        single: what one feature alone may reach, however it is turned.
+        leak: what the model may reach.
+        seeds: how far it may differ between seeds.
+        unseen: by how much it may be lower for customers never seen.
+        weeks: how far it may differ between weeks.
+    """
+
+    metric: str
+    words: str
+    of: Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+    error: Callable[[NDArray[np.float64]], float]
+    chance: float
+    single: float
+    leak: float
+    seeds: float
+    unseen: float
+    weeks: float
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A fitted model and all that it is judged by.
 
@@ -76,9 +98,11 @@ class Candidate:
         fitted: what it was fitted on.
         weeks: the validation weeks, one sample each.
         holdout: what it is judged on.
-        probabilities: float[n], on the holdout.
+        predictions: float[n], on the holdout.
         metrics: of these.
         unseen: of models that have seen none of the holdout's customers.
+        ranking: how these rank, and what is accepted.
+        losses: each row's loss.
         cluster: address of the Dask scheduler that it was trained on; None = this process.
         slices: the model on parts of the holdout.
     """
@@ -90,10 +114,12 @@ class Candidate:
     fitted: Sample
     weeks: Sequence[tuple[datetime, Sample]]
     holdout: Sample
-    probabilities: NDArray[np.float64]
+    predictions: NDArray[np.float64]
     metrics: Metrics
     unseen: Metrics
-    slices: Sequence[Slice]
+    ranking: Ranking
+    losses: Losses
+    slices: Sequence[Slice | AmountSlice]
     cluster: str | None = None
 
     def fit(self, sample: Sample, params: Params) -> xgb.Booster:
@@ -101,36 +127,19 @@ class Candidate:
         return fit(sample, params, rounds=self.rounds, cluster=self.cluster)
 
 
-def run_checks(candidate: Candidate) -> list[Check]:
-    """Return all checks, in a fixed order."""
-    return [
-        no_feature_knows_the_answer(candidate.fitted),
-        no_feature_is_nearly_constant(candidate.fitted, candidate.booster),
-        not_too_good(candidate.metrics),
-        better_than_the_base_rate(candidate),
-        nothing_learnt_from_shuffled_labels(candidate),
-        base_rate_as_before(candidate.fitted, candidate.holdout),
-        calibrated(candidate.holdout.labels, candidate.probabilities),
-        stable_over_seeds(candidate),
-        stable_over_weeks(candidate),
-        as_good_for_unseen_customers(candidate),
-        no_slice_is_worse(candidate.slices),
-    ]
-
-
-def no_feature_knows_the_answer(fitted: Sample) -> Check:
+def no_feature_knows_the_answer(fitted: Sample, ranking: Ranking) -> Check:
     """Check that no single feature ranks customers as only the label itself could."""
     found = [
-        (_alone(fitted.labels, column), name)
+        (_alone(fitted.labels, column, ranking), name)
         for name, column in zip(fitted.names, fitted.values.T, strict=True)
     ]
     value, name = max(found)
     return Check.of(
         "no_feature_knows_the_answer",
-        f"{name} alone has an AUC of {value:.3f}",
-        passed=value <= SINGLE_AUC,
+        f"{name} alone has {ranking.words} of {value:.3f}",
+        passed=value <= ranking.single,
         value=value,
-        limit=SINGLE_AUC,
+        limit=ranking.single,
         worry="does it look past as_of, or copy the label?",
     )
 
@@ -154,29 +163,16 @@ def no_feature_is_nearly_constant(fitted: Sample, booster: xgb.Booster) -> Check
     )
 
 
-def not_too_good(metrics: Metrics) -> Check:
+def not_too_good(candidate: Candidate) -> Check:
     """Check that the model is no better than customers are predictable."""
+    value, limit = _measured(candidate, candidate.metrics), candidate.ranking.leak
     return Check.of(
         "not_too_good",
-        f"the AUC is {metrics.auc:.3f}",
-        passed=metrics.auc <= LEAK_AUC,
-        value=metrics.auc,
-        limit=LEAK_AUC,
+        f"{_the(candidate.ranking)} is {value:.3f}",
+        passed=value <= limit,
+        value=value,
+        limit=limit,
         worry="customers are not that predictable, so look for a feature that knows",
-    )
-
-
-def better_than_the_base_rate(candidate: Candidate) -> Check:
-    """Check that it beats knowing nothing by more than chance."""
-    labels = candidate.holdout.labels
-    known = gain(labels, candidate.probabilities, base_rate(candidate.fitted, len(labels)))
-    return Check.of(
-        "better_than_the_base_rate",
-        f"with 95 % confidence the log loss is at least {known.at_least:.4f} below the base rate's",
-        passed=known.at_least > 0.0,
-        value=known.at_least,
-        limit=0.0,
-        worry="labels and features do not belong together",
     )
 
 
@@ -186,11 +182,12 @@ def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
     fitted = replace(candidate.fitted, labels=chance.permutation(candidate.fitted.labels))
     labels = chance.permutation(candidate.holdout.labels)
     booster = candidate.fit(fitted, candidate.params)
-    value = abs(float(roc_auc_score(labels, _margins(booster, candidate.holdout))) - 0.5)
-    limit = ERRORS * auc_error(labels)
+    ranking = candidate.ranking
+    value = abs(ranking.of(labels, _margins(booster, candidate.holdout)) - ranking.chance)
+    limit = ERRORS * ranking.error(labels)
     return Check.of(
         "nothing_learnt_from_shuffled_labels",
-        f"fitted on shuffled labels the AUC is {value:.3f} off 0.5",
+        f"fitted on shuffled labels {_the(ranking)} is {value:.3f} off {ranking.chance:g}",
         passed=value <= limit,
         value=value,
         limit=limit,
@@ -198,71 +195,43 @@ def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
     )
 
 
-def base_rate_as_before(fitted: Sample, holdout: Sample) -> Check:
-    """Check that the holdout's week is not another world than those it has learnt from."""
-    before, now = float(fitted.labels.mean()), float(holdout.labels.mean())
-    ratio = now / (1.0 - now) / (before / (1.0 - before))
-    value = max(ratio, 1.0 / ratio)
-    return Check.of(
-        "base_rate_as_before",
-        f"the base rate is {now:.3f} in the holdout and was {before:.3f} in the fitted weeks",
-        passed=value <= ODDS_RATIO,
-        value=value,
-        limit=ODDS_RATIO,
-        worry="what was learnt is of another world",
-    )
-
-
-def calibrated(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> Check:
-    """Check the calibration error, less what right probabilities would have on so many rows."""
-    value = expected_calibration_error(equal_count_bins(labels, probabilities))
-    limit = CALIBRATION_ERROR + _error_of_right_ones(probabilities)
-    return Check.of(
-        "calibrated",
-        f"on average a probability is off by {value:.3f}",
-        passed=value <= limit,
-        value=value,
-        limit=limit,
-        worry="a decision by thresholds would be wrong",
-    )
-
-
 def stable_over_seeds(candidate: Candidate) -> Check:
     """Check that another seed gives no other ranking quality."""
-    found = [candidate.metrics.auc]
+    ranking = candidate.ranking
+    found = [_measured(candidate, candidate.metrics)]
     for seed in OTHER_SEEDS:
         booster = candidate.fit(candidate.fitted, replace(candidate.params, seed=seed))
-        found.append(
-            float(roc_auc_score(candidate.holdout.labels, _margins(booster, candidate.holdout)))
-        )
+        found.append(ranking.of(candidate.holdout.labels, _margins(booster, candidate.holdout)))
     value = max(found) - min(found)
     return Check.of(
         "stable_over_seeds",
-        f"the AUC differs by {value:.3f} between {len(found)} seeds",
-        passed=value <= SEED_AUC,
+        f"{_the(ranking)} differs by {value:.3f} between {len(found)} seeds",
+        passed=value <= ranking.seeds,
         value=value,
-        limit=SEED_AUC,
+        limit=ranking.seeds,
         worry="its quality is luck",
     )
 
 
 def stable_over_weeks(candidate: Candidate) -> Check:
     """Check that no validation week goes much worse than another."""
+    ranking = candidate.ranking
     found = [
-        (float(roc_auc_score(week.labels, _margins(candidate.searched, week))), as_of, week)
+        (ranking.of(week.labels, _margins(candidate.searched, week)), as_of, week)
         for as_of, week in candidate.weeks
-        if 0.0 < week.labels.mean() < 1.0
+        if len(week.labels) and np.ptp(week.labels) > 0.0
     ]
     if not found:
         return Check(
-            "stable_over_weeks", False, 1.0, WEEK_AUC, "no validation week has both labels"
+            "stable_over_weeks", False, 1.0, ranking.weeks, "no validation week has both labels"
         )
     best, worst = max(found, key=_first), min(found, key=_first)
     value = best[0] - worst[0]
-    limit = WEEK_AUC + ERRORS * max(auc_error(week.labels) for _, _, week in found)
+    limit = ranking.weeks + ERRORS * max(ranking.error(week.labels) for _, _, week in found)
     return Check.of(
         "stable_over_weeks",
-        f"the AUC of {worst[1].date()} is {worst[0]:.3f}, that of {best[1].date()} {best[0]:.3f}",
+        f"{_the(ranking)} of {worst[1].date()} is {worst[0]:.3f}, that of {best[1].date()} "
+        f"{best[0]:.3f}",
         passed=value <= limit,
         value=value,
         limit=limit,
@@ -272,30 +241,30 @@ def stable_over_weeks(candidate: Candidate) -> Check:
 
 def as_good_for_unseen_customers(candidate: Candidate) -> Check:
     """Check that it has learnt what customers do, and not the customers by heart."""
-    known, unseen = candidate.metrics.auc, candidate.unseen.auc
-    value = known - unseen
+    known, unseen = (_measured(candidate, one) for one in (candidate.metrics, candidate.unseen))
+    value, limit = known - unseen, candidate.ranking.unseen
     return Check.of(
         "as_good_for_unseen_customers",
-        f"the AUC is {known:.3f}, and {unseen:.3f} by models that never saw the customer",
-        passed=value <= UNSEEN_AUC,
+        f"{_the(candidate.ranking)} is {known:.3f}, and {unseen:.3f} by models that never saw the "
+        "customer",
+        passed=value <= limit,
         value=value,
-        limit=UNSEEN_AUC,
+        limit=limit,
         worry="it knows customers by heart, so look for a feature that is one's name",
     )
 
 
-def no_slice_is_worse(slices: Sequence[Slice]) -> Check:
+def no_slice_is_worse(slices: Sequence[Slice | AmountSlice]) -> Check:
     """Check that no part of the holdout is served worse than the rest by more than chance.
 
     Parts with too few customers are not judged; the report names them.
     """
     found: list[tuple[float, str, Gap]] = []
     for part in slices:
-        for kind, gap in (("mean error", part.calibration), ("AUC's shortfall", part.ranking)):
-            if gap is not None:
-                words = f"{kind} of {part.factor} {part.name!r} is {gap.value:.3f} off the rest's"
-                found.append((gap.value / gap.limit, words, gap))
-    judged = sum(part.ranking is not None for part in slices)
+        for kind, gap in part.gaps.items():
+            words = f"{kind} of {part.factor} {part.name!r} is {gap.value:.3f} off the rest's"
+            found.append((gap.value / gap.limit, words, gap))
+    judged = sum(part.judged for part in slices)
     if not found:
         return Check.of(
             "no_slice_is_worse",
@@ -315,18 +284,12 @@ def no_slice_is_worse(slices: Sequence[Slice]) -> Check:
     )
 
 
-def auc_error(labels: NDArray[np.float64]) -> float:
-    """Return the standard error of the AUC of scores that know nothing of these labels.
+def _measured(candidate: Candidate, metrics: Metrics) -> float:
+    return metrics.as_dict()[candidate.ranking.metric]
 
-    Mann and Whitney, "On a test of whether one of two random variables is stochastically larger
-    than the other" (1947).
 
-    >>> round(auc_error(np.array([1.0] * 100 + [0.0] * 100)), 4)
-    0.0409
-    """
-    positives = float(labels.sum())
-    negatives = len(labels) - positives
-    return float(np.sqrt((len(labels) + 1.0) / (12.0 * positives * negatives)))
+def _the(ranking: Ranking) -> str:
+    return f"the {ranking.words.partition(' ')[2]}"
 
 
 def _first(found: tuple[float, datetime, Sample]) -> float:
@@ -341,26 +304,17 @@ def _margins(booster: xgb.Booster, sample: Sample) -> NDArray[np.float64]:
     return margins(booster, sample.values, sample.names)
 
 
-def _alone(labels: NDArray[np.float64], column: NDArray[np.float64]) -> float:
-    """Return the AUC of one feature, turned either way, its missing values lowest or highest."""
+def _alone(labels: NDArray[np.float64], column: NDArray[np.float64], ranking: Ranking) -> float:
+    """Return how one feature ranks, turned either way, its missing values lowest or highest."""
     least = float(np.nanmin(column, initial=np.inf)) - 1.0
     most = float(np.nanmax(column, initial=-np.inf)) + 1.0
     ends = (least, most) if np.isnan(column).any() else (least,)
     if np.isnan(column).all():
-        return 0.5
-    found = [float(roc_auc_score(labels, np.nan_to_num(column, nan=end))) for end in ends]
-    return max(max(auc, 1.0 - auc) for auc in found)
+        return ranking.chance
+    found = [ranking.of(labels, np.nan_to_num(column, nan=end)) - ranking.chance for end in ends]
+    return ranking.chance + max(map(abs, found))
 
 
 def _commonest_share(column: NDArray[np.float64]) -> float:
     _, counts = np.unique(column, return_counts=True)
     return float(counts.max() / len(column))
-
-
-def _error_of_right_ones(probabilities: NDArray[np.float64]) -> float:
-    chance = np.random.default_rng(SEED)
-    drawn = (chance.random((SIMULATED, len(probabilities))) < probabilities).astype(float)
-    errors = [
-        expected_calibration_error(equal_count_bins(labels, probabilities)) for labels in drawn
-    ]
-    return float(np.quantile(errors, 0.95))

@@ -13,7 +13,7 @@ comparison raises any alarm with a probability of at most `LEVEL`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ SHIFTED = 0.25
 ODDS_MOVED = 1.25  # what happened against what was predicted, as a ratio of odds, either way
 ODDS_SHIFTED = 1.5
 WEIGHTY = 0.25  # of what a model rests on: if so much of it has shifted, the model has
-PROBABILITY = "probability"  # the score's own name among the features
+PROBABILITY = "probability"  # the score's own name among the features, an amount's too
 
 Reading = Literal["steady", "moved", "shifted"]
 Counts = NDArray[np.int64]
@@ -106,7 +106,7 @@ def reference(
     names: Sequence[str],
     *,
     snapshots: int,
-    probabilities: NDArray[np.float64],
+    predictions: NDArray[np.float64],
     shap_values: NDArray[np.float64],
 ) -> Reference:
     """Return what to remember of the rows that a model was fitted on.
@@ -117,7 +117,7 @@ def reference(
         snapshots: how many as_ofs the rows are of. However alike one customer's rows are, all are
             worth at least n / snapshots independent ones: (sum of rows)^2 / (sum of squares) of
             the customers' numbers of rows (Kish, "Survey Sampling", 1965) is never less.
-        probabilities: float64[m] in [0, 1], of snapshots that the model has not learnt from.
+        predictions: float64[m], of snapshots that the model has not learnt from.
         shap_values: float64[m, len(names)], of the same rows.
     """
     strength = np.abs(shap_values).mean(axis=0)
@@ -125,7 +125,7 @@ def reference(
     known = {name: Distribution.of(column) for name, column in zip(names, values.T, strict=True)}
     return Reference(
         customers=len(values) // snapshots,
-        distributions={**known, PROBABILITY: Distribution.of(probabilities)},
+        distributions={**known, PROBABILITY: Distribution.of(predictions)},
         importance=dict(zip(names, shares.tolist(), strict=True)),
     )
 
@@ -291,6 +291,17 @@ class LabelDrift:
         return {**asdict(self), "reading": self.reading}
 
 
+class Outcome(Protocol):
+    """What was predicted and what happened, of classes or amounts."""
+
+    @property
+    def reading(self) -> Reading:
+        """The verdict in a word."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as it is stored."""
+
+
 def label_drift(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> LabelDrift:
     """Compare what happened with what was predicted: calibration in the large.
 
@@ -322,7 +333,7 @@ def _odds(count: float, rows: int) -> float:
     return (count + 0.5) / (rows - count + 0.5)  # a half each way: never 0, never infinite
 
 
-def model_reading(known: Reference, compared: Sequence[Drift], label: LabelDrift | None) -> Reading:
+def model_reading(known: Reference, compared: Sequence[Drift], label: Outcome | None) -> Reading:
     """Return the verdict on a model.
 
     It has shifted where its score or its labels have, or features that are a quarter of what it

@@ -11,11 +11,12 @@ from ml.calibrate import Calibration
 from ml.changes import Changes
 from ml.checks import Check
 from ml.drift import Drift
-from ml.evaluate import Metrics, evaluate
 from ml.features import BY_NAME
 from ml.interactions import Interaction
+from ml.kinds import Kind, kind_of
 from ml.labels import Label
-from ml.slices import Slice
+from ml.promote import Metrics
+from ml.slices import AmountSlice, Slice
 from ml.split import Split
 from ml.train import Sample
 
@@ -56,7 +57,7 @@ class Evidence:
         params: the trees' parameters.
         calibration: from margin to probability.
         holdout: the rows it is judged on.
-        probabilities: float[n], its own on the holdout.
+        predictions: float[n], its own on the holdout: probabilities or amounts.
         baselines: float[n] by name, on the holdout.
         shap_values: float[n, k], log-odds, on the holdout.
         drift: features of the holdout against those it was fitted on.
@@ -77,24 +78,31 @@ class Evidence:
     params: Mapping[str, float]
     calibration: Calibration
     holdout: Sample
-    probabilities: NDArray[np.float64]
+    predictions: NDArray[np.float64]
     baselines: Mapping[str, NDArray[np.float64]]
     shap_values: NDArray[np.float64]
     drift: Sequence[Drift]
     checks: Sequence[Check]
-    slices: Sequence[Slice]
+    slices: Sequence[Slice | AmountSlice]
     interactions: Sequence[Interaction]
     changes: Changes | None = None
     lineage: Lineage | None = None
 
     @property
+    def kind(self) -> Kind:
+        """What kind of label is predicted."""
+        return kind_of(self.label)
+
+    @property
     def named(self) -> dict[str, NDArray[np.float64]]:
-        """The probabilities of the model, then of its baselines."""
-        return {"model": self.probabilities, **self.baselines}
+        """The predictions of the model, then of its baselines."""
+        return {"model": self.predictions, **self.baselines}
 
     def metrics(self) -> dict[str, Metrics]:
         """Measure the model and its baselines on the holdout."""
-        return {name: evaluate(self.holdout.labels, own) for name, own in self.named.items()}
+        return {
+            name: self.kind.evaluate(self.holdout.labels, own) for name, own in self.named.items()
+        }
 
     def ranked(self) -> list[tuple[str, str, float]]:
         """Return each feature's name, meaning and mean |SHAP|, the strongest first."""

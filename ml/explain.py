@@ -16,7 +16,7 @@ from ml.errors import NotAdditive
 from ml.tree_shap import Tables, shap_values, tables_of
 from ml.trees import read_forest
 
-TOLERANCE = 1e-4  # log-odds
+TOLERANCE = 1e-4  # of a margin: log-odds, or the logarithm of an amount
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Contributions:
     """Margins and their parts.
 
     Attributes:
-        margins: float64[n], log-odds before calibration.
-        base_value: the margin of nobody in particular, in log-odds.
+        margins: float64[n], before calibration: log-odds, or logarithms of amounts.
+        base_value: the margin of nobody in particular.
         shap_values: float64[n, k]; a row sums, with the base value, to its margin within 1e-4.
     """
 
@@ -44,7 +44,7 @@ def matrix_of(
 def margins(
     booster: xgb.Booster, values: NDArray[np.float64], names: tuple[str, ...]
 ) -> NDArray[np.float64]:
-    """Return float64[n] log-odds of float64[n, k] feature values; NaN = missing."""
+    """Return float64[n] margins of float64[n, k] feature values; NaN = missing."""
     data = matrix_of(values, names)
     return np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
 

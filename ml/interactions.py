@@ -31,7 +31,7 @@ class Interaction:
         share: of all that the model's features add, alone and together, by mean absolute value.
         first_values: float[n]; NaN = missing.
         second_values: float[n]; NaN = missing.
-        joint: float[n], log-odds.
+        joint: float[n], of the margin.
     """
 
     first: str

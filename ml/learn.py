@@ -8,19 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.baselines import base_rate, logistic_rfm
-from ml.calibrate import Calibration, calibrate
-from ml.checks import Candidate, Check, run_checks
+from ml.calibrate import Calibration
+from ml.checks import Candidate, Check
 from ml.drift import Drift, Reference, compare, reference
-from ml.evaluate import Metrics, evaluate
 from ml.explain import contributions, margins
+from ml.kinds import kind_of
+from ml.labels import CHURN, Label
+from ml.promote import Metrics
 from ml.rows import Rows, rows_of
-from ml.slices import Slice, factors_of, require_no_trait, slices
+from ml.slices import AmountSlice, Slice, factors_of, require_no_trait
 from ml.split import Split
 from ml.train import Params, Sample, find_rounds, fit, from_bytes, sha256, to_bytes
 from ml.unseen import unseen_margins
-
-LOGISTIC, BASE_RATE = "logistic regression on RFM", "base rate"
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,15 @@ class Learnt:
         sha256: of the artefact.
         params: of the trees.
         rounds: how many trees.
-        calibration: from margin to probability.
+        calibration: from margin to prediction.
         metrics: on the holdout.
         unseen: metrics on the same rows by models that have seen none of these customers.
         baselines: metrics by name, on the same rows.
         fitted_rows: how many rows it was fitted on.
         frame_sha256: of all rows read.
         holdout: the rows it is judged on.
-        probabilities: float[n], on the holdout.
-        baseline_probabilities: float[n] by name, on the holdout.
+        predictions: float[n], on the holdout: probabilities or amounts.
+        baseline_predictions: float[n] by name, on the holdout.
         shap_values: float[n, k], on the holdout.
         reference: what to compare later rows with.
         drift: the holdout's features against the fitted ones.
@@ -59,13 +58,13 @@ class Learnt:
     fitted_rows: int
     frame_sha256: str
     holdout: Sample
-    probabilities: NDArray[np.float64]
-    baseline_probabilities: dict[str, NDArray[np.float64]]
+    predictions: NDArray[np.float64]
+    baseline_predictions: dict[str, NDArray[np.float64]]
     shap_values: NDArray[np.float64]
     reference: Reference
     drift: list[Drift]
     checks: list[Check]
-    slices: list[Slice]
+    slices: Sequence[Slice | AmountSlice]
 
 
 def learn(
@@ -74,6 +73,7 @@ def learn(
     names: tuple[str, ...],
     params: Params,
     *,
+    label: Label = CHURN,
     cluster: str | None = None,
 ) -> Learnt:
     """Find the number of trees, fit, calibrate and judge.
@@ -82,12 +82,14 @@ def learn(
     memory.
 
     Args:
-        frame: ``customer_id``, ``as_of`` (UTC), the features and ``label`` (0.0 or 1.0), in a fixed
-            order; or the same as arrays. Other columns are not learnt from; by those that are
-            known to `ml.slices` the holdout is sliced.
+        frame: ``customer_id``, ``as_of`` (UTC), the features and ``label`` (0.0 or 1.0, or an
+            amount), in a fixed order; or the same as arrays. Other columns are not learnt from; by
+            those that are known to `ml.slices` the holdout is sliced, and a baseline of amounts
+            reads those of `ml.lifetime_value`.
         split: which as_of is used for what.
         names: the features.
-        params: of the trees.
+        params: of the trees, for this kind of label.
+        label: what is predicted; its kind and horizon count.
         cluster: address of a Dask scheduler, whose workers grow the trees; None = this process.
 
     Raises:
@@ -98,34 +100,39 @@ def learn(
         NoCluster: the Dask scheduler does not answer.
     """
     require_no_trait(names)
-    rows = frame
+    kind, rows = kind_of(label), frame
     if not isinstance(rows, Rows):
-        rows = rows_of([rows], names, aside=split.holdout)
-    validation = rows.sample(split.validation).in_memory()
-    searched = find_rounds(rows.sample(split.train), validation, params, cluster=cluster)
-    calibration = calibrate(margins(searched.booster, validation.values, names), validation.labels)
+        rows = rows_of([rows], names, aside=split.told)
+    train, validation = rows.fold(split)
+    searched = find_rounds(train, validation, params, cluster=cluster)
+    calibration = kind.calibrate(
+        margins(searched.booster, validation.values, names), validation.labels, params
+    )
     fitted, whole = rows.sample(split.fitted), rows.sample([split.holdout])
-    holdout = whole.in_memory()
+    holdout, asked = whole.in_memory(), rows.beside(split.holdout).iloc[:: whole.step]
     artefact = to_bytes(fit(fitted, params, rounds=searched.rounds, cluster=cluster))
     booster = from_bytes(artefact)
     parts = contributions(booster, holdout.values, names)
-    probabilities = calibration.probabilities(parts.margins)
-    metrics = evaluate(holdout.labels, probabilities)
+    predictions = kind.predictions(calibration, parts.margins)
+    metrics = kind.evaluate(holdout.labels, predictions)
     near = fitted.in_memory()
     unseen = unseen_margins(near, holdout, params, rounds=searched.rounds, cluster=cluster)
-    unseen_metrics = evaluate(holdout.labels, calibration.probabilities(unseen))
-    found = slices(holdout, factors_of(rows.aside.iloc[:: whole.step]), probabilities)
+    unseen_metrics = kind.evaluate(holdout.labels, kind.predictions(calibration, unseen))
+    found = kind.slices(holdout, factors_of(asked), predictions)
     learnt_from = reference(
         near.values,
         names,
         snapshots=len(split.fitted),
-        probabilities=probabilities,
+        predictions=predictions,
         shap_values=parts.shap_values,
     )
-    baselines = {
-        LOGISTIC: logistic_rfm(near, holdout.values),
-        BASE_RATE: base_rate(near, len(holdout.labels)),
-    }
+    baselines = kind.baselines(
+        near,
+        holdout,
+        known=rows.beside(split.fitted[-1]),
+        asked=asked,
+        horizon=label.horizon,
+    )
     return Learnt(
         artefact=artefact,
         sha256=sha256(artefact),
@@ -134,12 +141,12 @@ def learn(
         calibration=calibration,
         metrics=metrics,
         unseen=unseen_metrics,
-        baselines={name: evaluate(holdout.labels, own) for name, own in baselines.items()},
+        baselines={name: kind.evaluate(holdout.labels, own) for name, own in baselines.items()},
         fitted_rows=len(fitted.labels),
         frame_sha256=rows.sha256,
         holdout=holdout,
-        probabilities=probabilities,
-        baseline_probabilities=baselines,
+        predictions=predictions,
+        baseline_predictions=baselines,
         shap_values=parts.shap_values,
         reference=learnt_from,
         drift=compare(
@@ -149,18 +156,20 @@ def learn(
                 for name, column in zip(names, holdout.values.T, strict=True)
             },
         ),
-        checks=run_checks(
+        checks=kind.checks(
             Candidate(
                 booster=booster,
                 searched=searched.booster,
                 params=params,
                 rounds=searched.rounds,
                 fitted=fitted,
-                weeks=[(week, rows.sample([week]).in_memory()) for week in split.validation],
+                weeks=rows.weeks(split),
                 holdout=holdout,
-                probabilities=probabilities,
+                predictions=predictions,
                 metrics=metrics,
                 unseen=unseen_metrics,
+                ranking=kind.ranking,
+                losses=kind.yardstick.losses,
                 cluster=cluster,
                 slices=found,
             )

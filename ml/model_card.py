@@ -10,19 +10,44 @@ from typing import Any
 
 from ml.evaluate import MINIMUM_OF_A_CLASS, MINIMUM_ROWS
 from ml.evidence import Evidence, Lineage
-from ml.slices import CALIBRATION_GAP, ERRORS, RANKING_GAP
+from ml.slices import AMOUNT_GAP, CALIBRATION_GAP, ERRORS, RANKING_GAP
 from ml.summary import summary
 
 SECTIONS = (
     *("model_details", "intended_use", "factors", "metrics", "evaluation_data", "training_data"),
     *("quantitative_analyses", "ethical_considerations", "caveats_and_recommendations"),
 )
+SLICE_HEADS = {
+    "class": ("slice", "customers", "base rate", "mean prediction", "AUC", "verdict"),
+    "amount": ("slice", "customers", "mean observed", "mean prediction", "bias", "verdict"),
+}
 LEADING = 10  # features named on the card
-SHOWN = ("auc", "average_precision", "log_loss", "brier", "ece_equal_count", "lift_top_decile")
+SHOWN = {
+    "class": (
+        *("auc", "average_precision", "log_loss", "brier", "ece_equal_count", "lift_top_decile"),
+    ),
+    "amount": ("mae", "rmse", "gini", "spearman", "deviance", "d2", "bias", "lift_top_decile"),
+}
+TYPES = {
+    "class": "gradient-boosted trees (XGBoost), probabilities calibrated where needed",
+    "amount": "gradient-boosted trees (XGBoost) of a Tweedie law, amounts in the shop's currency",
+}
+MEASURES = {
+    "class": "Ranking (AUC, average precision, lift), probabilities (log loss, Brier, "
+    "calibration error), each beside the base rate and a logistic regression on RFM.",
+    "amount": "Size (mean absolute and root mean squared error, Tweedie deviance, D²), order "
+    "(normalised Gini, Spearman, lift), sum (predicted over observed, tenth by tenth), each beside "
+    "BG/NBD with Gamma-Gamma, the revenue of the 90 days before, and the mean.",
+}
 
 USES = {
     "purchase": "Ordering what a storefront shows by how likely a visitor is to buy soon.",
     "churn": "Choosing whom to remind or to offer something before they stay away.",
+    "value": "Choosing how much care and which budget a customer is worth; sums over many.",
+}
+LIMITS = {
+    "class": {"calibration_gap": CALIBRATION_GAP, "ranking_gap": RANKING_GAP},
+    "amount": {"bias": AMOUNT_GAP},
 }
 NOT_FOR = (
     "Decisions with legal or similarly significant effects on a person, such as credit, prices "
@@ -50,14 +75,15 @@ def model_card(evidence: Evidence) -> dict[str, Any]:
             "name": label.name,
             "sha256": evidence.sha256,
             "as_of": evidence.as_of.isoformat(),
-            "type": "gradient-boosted trees (XGBoost), probabilities calibrated where needed",
+            "type": TYPES[label.kind],
+            "kind": label.kind,
             "parameters": dict(evidence.params),
             "calibration": asdict(evidence.calibration),
             "features": list(evidence.holdout.names),
         },
         "intended_use": {
             "predicts": told.predicts,
-            "use": USES.get(label.name, "Ordering customers by this probability."),
+            "use": USES.get(label.name, f"Ordering customers by this {evidence.kind.prediction}."),
             "users": "The shop's storefront and its analysts.",
             "out_of_scope": list(NOT_FOR),
         },
@@ -66,11 +92,9 @@ def model_card(evidence: Evidence) -> dict[str, Any]:
             "sensitive": sorted({part.factor for part in evidence.slices if part.sensitive}),
         },
         "metrics": {
-            "measures": "Ranking (AUC, average precision, lift), probabilities (log loss, Brier, "
-            "calibration error), each beside the base rate and a logistic regression on RFM.",
+            "measures": MEASURES[label.kind],
             "limits_of_a_slice": {
-                "calibration_gap": CALIBRATION_GAP,
-                "ranking_gap": RANKING_GAP,
+                **LIMITS[label.kind],
                 "standard_errors": ERRORS,
                 "least_rows": MINIMUM_ROWS,
                 "least_of_a_class": MINIMUM_OF_A_CLASS,
@@ -81,7 +105,7 @@ def model_card(evidence: Evidence) -> dict[str, Any]:
             "snapshot": split.holdout.isoformat(),
             "labels_until": label.known_at(split.holdout).isoformat(),
             "rows": len(evidence.holdout.labels),
-            "base_rate": metrics["model"].base_rate,
+            **_observed(metrics["model"].as_dict()),
             "population": label.population,
         },
         "training_data": _training_data(evidence),
@@ -113,7 +137,8 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     details, use, data = card["model_details"], card["intended_use"], card["evaluation_data"]
     trained, measured = card["training_data"], card["quantitative_analyses"]
     advice, factors = card["caveats_and_recommendations"], card["factors"]
-    lineage = trained["lineage"]
+    lineage, kind = trained["lineage"], details.get("kind", "class")
+    shown = SHOWN[kind]
     parts = [
         f"# Model card: {details['model_id']}",
         f"{use['predicts']} {advice['quality']}",
@@ -150,7 +175,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "## Evaluation data",
         _list(
             f"{data['rows']:,} customers of {data['snapshot']}, labels until "
-            f"{data['labels_until']}; {100 * data['base_rate']:.1f} % with the label",
+            f"{data['labels_until']}; {_observed_words(data)}",
             f"Population: {data['population']}",
         ),
         "## Training data",
@@ -169,14 +194,14 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         ),
         "## Quantitative analyses",
         _table(
-            ("who", *SHOWN),
+            ("who", *shown),
             [
-                (name, *(f"{own[key]:.4f}" for key in SHOWN))
+                (name, *(f"{own[key]:.4f}" for key in shown))
                 for name, own in measured["overall"].items()
             ],
         ),
         _table(
-            ("slice", "customers", "base rate", "mean prediction", "AUC", "verdict"),
+            SLICE_HEADS[kind],
             [_slice(part) for part in measured["slices"]],
         ),
         "Strongest features: "
@@ -210,11 +235,24 @@ def _lineage(lineage: Lineage) -> dict[str, Any]:
     }
 
 
+def _observed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return how the label turned out: the share with it, or the mean amount."""
+    return {key: metrics[key] for key in ("base_rate", "mean_observed") if key in metrics}
+
+
+def _observed_words(data: Mapping[str, Any]) -> str:
+    if "base_rate" in data:
+        return f"{100 * data['base_rate']:.1f} % with the label"
+    return f"{data['mean_observed']:,.2f} each on average"
+
+
 def _slice(part: Mapping[str, Any]) -> tuple[str, ...]:
-    metrics = part["metrics"]
-    numbers = (
-        (part["base_rate"], part["mean_prediction"], metrics["auc"]) if metrics else (None,) * 3
-    )
+    if "bias" in part:
+        bias = part["bias"]["value"] if part["bias"] else None
+        numbers = (part["mean_observed"], part["mean_prediction"], bias)
+    else:
+        auc = part["metrics"]["auc"] if part["metrics"] else None
+        numbers = (part["base_rate"], part["mean_prediction"], auc)
     return (
         f"{part['factor']}: {part['name']}",
         f"{part['rows']:,}",

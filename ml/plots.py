@@ -63,10 +63,15 @@ def precision_recall(labels: NDArray[np.float64], named: Mapping[str, NDArray[np
         return _svg(figure)
 
 
-def reliability(bins: Sequence[Bin]) -> str:
+def reliability(
+    bins: Sequence[Bin],
+    *,
+    predicted: str = "Predicted probability",
+    observed: str = "Observed share",
+) -> str:
     """Draw what happened against what was predicted, one dot per bin of equally many rows."""
     with mpl.rc_context(STYLE):
-        figure, axes = _axes("Predicted probability", "Observed share")
+        figure, axes = _axes(predicted, observed)
         top = max(max(part.predicted, part.observed) for part in bins) * 1.08
         axes.plot([0, top], [0, top], ":", color=GREY, label="perfect")
         axes.plot(
@@ -82,10 +87,12 @@ def reliability(bins: Sequence[Bin]) -> str:
         return _svg(figure)
 
 
-def gains(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> str:
-    """Draw the share of positives found among the highest-scored share of customers."""
+def gains(
+    labels: NDArray[np.float64], probabilities: NDArray[np.float64], *, of: str = "positives"
+) -> str:
+    """Draw the share of labels found among the highest-scored share of customers."""
     with mpl.rc_context(STYLE):
-        figure, axes = _axes("Share of customers, highest scores first", "Share of positives found")
+        figure, axes = _axes("Share of customers, highest scores first", f"Share of {of} found")
         found = _found(labels, probabilities)
         share = np.arange(1, len(labels) + 1) / len(labels)
         axes.plot(np.insert(share, 0, 0), np.insert(found, 0, 0), color=BLUE, label="model")
@@ -107,8 +114,10 @@ def _found(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> N
     return np.asarray(np.cumsum(labels[order]) / labels.sum())
 
 
-def importance(shap_values: NDArray[np.float64], names: Sequence[str]) -> str:
-    """Draw the mean absolute SHAP value of the strongest features."""
+def importance(
+    shap_values: NDArray[np.float64], names: Sequence[str], *, margin: str = "log-odds"
+) -> str:
+    """Draw the mean absolute SHAP value of the strongest features; margin is its unit."""
     with mpl.rc_context(STYLE):
         mean = np.abs(shap_values).mean(axis=0)
         order = np.argsort(-mean, kind="stable")[:SHOWN_FEATURES][::-1]
@@ -116,20 +125,25 @@ def importance(shap_values: NDArray[np.float64], names: Sequence[str]) -> str:
         figure = Figure(figsize=(9.2, 4.6), layout="constrained")
         axes = figure.subplots()
         axes.barh([names[index] for index in order], mean[order], color=BLUE)
-        axes.set_xlabel("Mean absolute SHAP value (log-odds)")
+        axes.set_xlabel(f"Mean absolute SHAP value ({margin})")
         axes.grid(visible=False, axis="y")
         return _svg(figure)
 
 
 def beeswarm(
-    shap_values: NDArray[np.float64], values: NDArray[np.float64], names: Sequence[str]
+    shap_values: NDArray[np.float64],
+    values: NDArray[np.float64],
+    names: Sequence[str],
+    *,
+    margin: str = "log-odds",
 ) -> str:
     """Draw every customer's SHAP values of the strongest features, by shap.plots.beeswarm.
 
     Args:
-        shap_values: float[n, k], log-odds.
+        shap_values: float[n, k], in the unit of the margin.
         values: float[n, k], the features; NaN = missing.
         names: the k features.
+        margin: its unit.
     """
     from matplotlib import pyplot
 
@@ -148,7 +162,7 @@ def beeswarm(
             plot_size=None,
             show=False,
         )
-        axes.set_xlabel("SHAP value (log-odds added to the margin)")
+        axes.set_xlabel(f"SHAP value ({margin} added to the margin)")
         picture = _png(figure)
         pyplot.close(figure)
     return picture
@@ -161,21 +175,23 @@ def dependence(
     *,
     colour: NDArray[np.float64] | None = None,
     colour_name: str = "",
+    margin: str = "log-odds",
 ) -> str:
     """Draw what a feature adds against its value, one dot per customer, and the trend.
 
     Args:
         values: float[n], the feature; NaN = missing, not drawn.
-        parts: float[n], log-odds: its SHAP values, or its joint part with another feature.
+        parts: float[n], of the margin: its SHAP values, or its joint part with another feature.
         name: of the feature.
         colour: float[n], another feature's values; None = one colour and a line through the means
             of tenths.
         colour_name: of that feature.
+        margin: its unit.
     """
     present = ~np.isnan(values)
     x, y = values[present], parts[present]
     with mpl.rc_context(STYLE):
-        figure, axes = _axes(name, "Log-odds added")
+        figure, axes = _axes(name, f"{margin.capitalize()} added")
         axes.axhline(0.0, color=GREY, linewidth=0.8)
         if colour is None:
             axes.plot(x, y, "o", color=BLUE, markersize=3, alpha=0.35, markeredgewidth=0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.errors import TooFewRows
 from ml.features import matrix
+from ml.split import VALIDATION, Fold, Split
 from ml.train import BATCH_ROWS, Sample
 
 VALUES_FILE = "values.f64"
@@ -28,13 +29,13 @@ class Rows:
         everything: all rows, in the order that they came in.
         spans: first row and the row after the last one, of each snapshot.
         sha256: of who, when, features and labels, in this order; however the rows were cut.
-        aside: of the rows of one snapshot, the columns that are not learnt from.
+        aside: of the rows of some snapshots, the columns that are not learnt from.
     """
 
     everything: Sample
     spans: Mapping[datetime, tuple[int, int]]
     sha256: str
-    aside: pd.DataFrame
+    aside: Mapping[datetime, pd.DataFrame]
 
     def sample(self, as_ofs: Sequence[datetime]) -> Sample:
         """Return the rows of these snapshots: a view where they follow each other, else a copy."""
@@ -46,6 +47,35 @@ class Rows:
             which[start:end] = True
         return self.everything.rows(which)
 
+    def beside(self, as_of: datetime) -> pd.DataFrame:
+        """Return what was kept aside of a snapshot; an empty frame if nothing was."""
+        return self.aside.get(as_of, pd.DataFrame())
+
+    def fold(self, fold: Fold | Split) -> tuple[Sample, Sample]:
+        """Return what trees are grown on, and what their number is found on, in memory."""
+        train, validation = self.sample(fold.train), self.sample(fold.validation)
+        if fold.by_customers:
+            return of_half(train, half=False), of_half(validation, half=True).in_memory()
+        return train, validation.in_memory()
+
+    def weeks(self, split: Split) -> list[tuple[datetime, Sample]]:
+        """Return the newest validation snapshots, one sample each, in memory."""
+        found = [(week, self.sample([week])) for week in split.validation[-VALIDATION:]]
+        if split.by_customers:
+            found = [(week, of_half(sample, half=True)) for week, sample in found]
+        return [(week, sample.in_memory()) for week, sample in found]
+
+
+def of_half(sample: Sample, *, half: bool) -> Sample:
+    """Return the rows of one half of the customers.
+
+    Raises:
+        ValueError: the halves are not known.
+    """
+    if sample.halves is None:
+        raise ValueError("which half of the customers the rows are of is not known")
+    return sample.rows(sample.halves == half)
+
 
 def rows_of(
     frames: Iterable[pd.DataFrame],
@@ -53,7 +83,7 @@ def rows_of(
     *,
     folder: Path | None = None,
     batch_rows: int = BATCH_ROWS,
-    aside: datetime | None = None,
+    aside: Sequence[datetime] = (),
 ) -> Rows:
     """Put the parts of labelled snapshots together.
 
@@ -63,7 +93,7 @@ def rows_of(
         names: the features.
         folder: where the values are written to; None = they stay in memory.
         batch_rows: how many rows of the file are read at once.
-        aside: the snapshot whose other columns are kept, too.
+        aside: the snapshots whose other columns are kept, too.
 
     Raises:
         TooFewRows: there is no row.
@@ -72,7 +102,7 @@ def rows_of(
     """
     digest, spans, rows = _Digest(names), dict[datetime, tuple[int, int]](), 0
     values, labels, halves = [], [], []
-    others: list[pd.DataFrame] = []
+    others: dict[datetime, list[pd.DataFrame]] = {as_of: [] for as_of in aside}
     with ExitStack() as stack:
         file = stack.enter_context((folder / VALUES_FILE).open("wb")) if folder else None
         for part in frames:
@@ -83,9 +113,9 @@ def rows_of(
                 file.write(found.astype("<f8").tobytes())
             else:
                 values.append(found)
-            if aside is not None:
-                unread = [name for name in frame.columns if name not in names]
-                others.append(frame[frame["as_of"] == aside][unread])
+            unread = [name for name in frame.columns if name not in names]
+            for as_of, kept in others.items():
+                kept.append(frame[frame["as_of"] == as_of][unread])
             labels.append(frame["label"].to_numpy(dtype=np.float64))
             halves.append(np.array([crc32(who.encode()) & 1 for who in frame["customer_id"]]) == 1)
             counts = frame["as_of"].value_counts(sort=False).sort_index()
@@ -103,7 +133,7 @@ def rows_of(
         else _joined(values)
     )
     everything = Sample(stored, _joined(labels), names, _joined(halves), batch_rows)
-    beside = pd.concat(others, ignore_index=True) if others else pd.DataFrame()
+    beside = {as_of: pd.concat(kept, ignore_index=True) for as_of, kept in others.items()}
     return Rows(everything, spans, digest.hexdigest(), beside)
 
 

@@ -20,6 +20,7 @@ from ml.train import Sample
 
 CALIBRATION_GAP = 0.05  # of probability: as far as a part's mean error may be from the rest's
 RANKING_GAP = 0.05  # of AUC: as far as a part's shortfall may be beyond the rest's
+AMOUNT_GAP = 0.25  # of a part's sum: as far as its error may be from the rest's
 ERRORS = 4.0  # standard errors that chance may add
 SIMULATED = 200
 SEED = 20170101
@@ -89,6 +90,62 @@ class Slice:
             return "worse calibrated"
         return "within bounds" if self.ranking.within else "worse ranked"
 
+    @property
+    def gaps(self) -> dict[str, Gap]:
+        """What it is judged by, in words."""
+        known = {"mean error": self.calibration, "AUC's shortfall": self.ranking}
+        return {words: gap for words, gap in known.items() if gap is not None}
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has enough customers."""
+        return self.ranking is not None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields by name, with the verdict."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class AmountSlice:
+    """A model of amounts on a part of the holdout; what is measured is None where it is small.
+
+    Attributes:
+        factor: what the parts are made by.
+        name: which part.
+        sensitive: whether the factor is a declared trait.
+        rows: customers in it.
+        mean_observed: what came in of each of them.
+        mean_prediction: what was predicted.
+        bias: the error of the sum, as a share of what came in, against the rest's; 0 if the rest is
+            further off.
+    """
+
+    factor: str
+    name: str
+    sensitive: bool
+    rows: int
+    mean_observed: float | None
+    mean_prediction: float | None
+    bias: Gap | None
+
+    @property
+    def verdict(self) -> str:
+        """The judgement in words."""
+        if self.bias is None:
+            return "too few to judge"
+        return "within bounds" if self.bias.within else "more biased"
+
+    @property
+    def gaps(self) -> dict[str, Gap]:
+        """What it is judged by, in words."""
+        return {"bias": self.bias} if self.bias else {}
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has enough customers."""
+        return self.bias is not None
+
     def as_dict(self) -> dict[str, object]:
         """Return the fields by name, with the verdict."""
         return {**asdict(self), "verdict": self.verdict}
@@ -128,6 +185,13 @@ def slices(
         probabilities: float[n], the model's.
     """
     return [_slice(group, sample.labels, probabilities) for group in groups(sample, factors)]
+
+
+def amount_slices(
+    sample: Sample, factors: pd.DataFrame, amounts: NDArray[np.float64]
+) -> list[AmountSlice]:
+    """Measure a model of amounts on each part of the holdout; the arguments are those of slices."""
+    return [_amount_slice(group, sample.labels, amounts) for group in groups(sample, factors)]
 
 
 def groups(sample: Sample, factors: pd.DataFrame) -> list[Group]:
@@ -183,6 +247,41 @@ def _slice(group: Group, labels: NDArray[np.float64], probabilities: NDArray[np.
             else None
         ),
     )
+
+
+def _amount_slice(
+    group: Group, labels: NDArray[np.float64], amounts: NDArray[np.float64]
+) -> AmountSlice:
+    inside, rest = group.inside, ~group.inside
+    paying = labels > 0.0
+    judged = all(
+        part.sum() >= MINIMUM_ROWS and (paying & part).sum() >= MINIMUM_OF_A_CLASS
+        for part in (inside, rest)
+    )
+    own = _bias(labels[inside], amounts[inside]) if judged else None
+    others = _bias(labels[rest], amounts[rest]) if judged else None
+    return AmountSlice(
+        factor=group.factor,
+        name=group.name,
+        sensitive=group.sensitive,
+        rows=int(inside.sum()),
+        mean_observed=float(labels[inside].mean()) if judged else None,
+        mean_prediction=float(amounts[inside].mean()) if judged else None,
+        bias=(
+            Gap(
+                value=abs(own[0] - others[0]) if abs(own[0]) >= abs(others[0]) else 0.0,
+                limit=AMOUNT_GAP + ERRORS * float(np.hypot(own[1], others[1])),
+            )
+            if own and others
+            else None
+        ),
+    )
+
+
+def _bias(labels: NDArray[np.float64], amounts: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean error as a share of what came in, and its standard error."""
+    off = (amounts - labels) / labels.mean()
+    return float(off.mean()), float(off.std() / np.sqrt(len(off)))
 
 
 def _metrics(labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> Metrics | None:
@@ -274,12 +373,13 @@ def _column(sample: Sample, name: str) -> NDArray[np.float64]:
     return np.asarray(sample.values[:, sample.names.index(name)])
 
 
-def told(found: Sequence[Slice]) -> str:
+def told(found: Sequence[Slice | AmountSlice]) -> str:
     """Return in a sentence which parts are too small to judge; empty if none is."""
-    few = [f"{part.factor}: {part.name} ({part.rows:,})" for part in found if not part.ranking]
+    few = [f"{part.factor}: {part.name} ({part.rows:,})" for part in found if not part.judged]
     if not few:
         return ""
+    of = "with an amount" if isinstance(found[0], AmountSlice) else "of a class"
     return (
-        f"Too few customers to judge (at least {MINIMUM_ROWS}, {MINIMUM_OF_A_CLASS} of a class, "
+        f"Too few customers to judge (at least {MINIMUM_ROWS}, {MINIMUM_OF_A_CLASS} {of}, "
         f"in the part and in the rest): {'; '.join(few)}."
     )

@@ -4,6 +4,12 @@
 
 A gap is the label's horizon: a snapshot is used for learning only if its labels had ended when the
 next part begins. The grid is weekly: Saturdays 00:00 UTC.
+
+A long horizon needs two long gaps: with one of 90 days, more than a year of events. Where history
+is shorter, only the gap before the holdout is kept, and the number of trees is found on customers
+whose rows they have not grown on, in the same weeks:
+
+    train and validation, half of the customers each … │ gap │ holdout │ gap │ as_of
 """
 
 from collections.abc import Sequence
@@ -20,20 +26,34 @@ HISTORY = timedelta(days=90)  # the longest window that counts; before it every 
 VALIDATION = 4  # weeks: one alone would say how that week was
 MINIMUM_TRAIN = 3
 FOLDS = 3
+LONG = timedelta(days=60)  # a horizon that two gaps of, and HISTORY, would fill most of a year
 
 
 @dataclass(frozen=True)
 class Split:
-    """The as_ofs of each part, oldest first."""
+    """The as_ofs of each part, oldest first.
+
+    Attributes:
+        train: what trees are grown on.
+        validation: what their number is found on.
+        holdout: what the model is judged on.
+        by_customers: whether train and validation are the same weeks of other customers.
+    """
 
     train: tuple[datetime, ...]
     validation: tuple[datetime, ...]
     holdout: datetime
+    by_customers: bool = False
 
     @property
     def fitted(self) -> tuple[datetime, ...]:
-        """The snapshots that the stored model has seen: train, then validation."""
-        return (*self.train, *self.validation)
+        """The snapshots that the stored model has seen: train and validation."""
+        return self.train if self.by_customers else (*self.train, *self.validation)
+
+    @property
+    def told(self) -> tuple[datetime, datetime]:
+        """The snapshots of which more than the features is read: the newest fitted, the holdout."""
+        return self.fitted[-1], self.holdout
 
     @property
     def all(self) -> tuple[datetime, ...]:
@@ -77,7 +97,8 @@ def split_by_time(as_ofs: Sequence[datetime], horizon: timedelta) -> Split:
     """Return the newest snapshot as holdout, and learn only from what was known at its time.
 
     Validation takes the newest 4 snapshots before the holdout's gap, or fewer where history is
-    short.
+    short. Where a horizon of 60 days or more leaves too little for a gap between train and
+    validation, both are all snapshots before the holdout's gap, of other customers each.
 
     Raises:
         TooFewSnapshots: fewer than 3 snapshots are left to train on.
@@ -90,6 +111,8 @@ def split_by_time(as_ofs: Sequence[datetime], horizon: timedelta) -> Split:
         train = [day for day in known if day + horizon <= validation[0]]
         if len(train) >= MINIMUM_TRAIN:
             return Split(tuple(train), tuple(validation), ordered[-1])
+    if horizon >= LONG and len(known) >= MINIMUM_TRAIN:
+        return Split(tuple(known), tuple(known), ordered[-1], by_customers=True)
     raise TooFewSnapshots(
         f"{len(ordered)} weekly snapshots leave {len(train)} to train on after two gaps of "
         f"{horizon.days} days (at least {MINIMUM_TRAIN} are needed): the history is too short"
@@ -98,10 +121,14 @@ def split_by_time(as_ofs: Sequence[datetime], horizon: timedelta) -> Split:
 
 @dataclass(frozen=True)
 class Fold:
-    """Snapshots to learn from, and later ones to judge by, after the gap; each oldest first."""
+    """Snapshots to learn from, and later ones to judge by, after the gap; each oldest first.
+
+    With ``by_customers`` they are the same, and other customers' rows are judged by.
+    """
 
     train: tuple[datetime, ...]
     validation: tuple[datetime, ...]
+    by_customers: bool = False
 
 
 def forward_folds(split: Split, horizon: timedelta, *, limit: int = FOLDS) -> list[Fold]:
@@ -115,9 +142,11 @@ def forward_folds(split: Split, horizon: timedelta, *, limit: int = FOLDS) -> li
 
     Returns:
         At most ``limit`` folds, oldest first; fewer where less than 3 snapshots are left to train
-        on.
+        on; one where the split is by customers.
     """
-    folds = [Fold(split.train, split.validation)]
+    folds = [Fold(split.train, split.validation, split.by_customers)]
+    if split.by_customers:
+        return folds
     while len(folds) < limit:
         earlier = [day for day in split.fitted if day < folds[0].validation[0]]
         validation = earlier[-len(split.validation) :]

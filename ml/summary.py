@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml.checks import Check
-from ml.evaluate import Metrics
 from ml.evidence import Evidence
+from ml.promote import LOG_LOSS, Metrics, Yardstick
 from ml.slices import told
 
 
@@ -14,7 +14,7 @@ class Summary:
     """The answers to four questions, in sentences.
 
     Attributes:
-        predicts: what a probability of 1 means, of whom.
+        predicts: what a probability of 1 means, or the amount, of whom.
         quality: how good it is, beside what.
         verdict: whether it may be promoted.
         promotable: the same as yes or no.
@@ -35,43 +35,27 @@ def summary(evidence: Evidence) -> Summary:
     metrics = evidence.metrics()
     failed = [check for check in evidence.checks if not check.passed]
     return Summary(
-        predicts=(
-            f"The probability that a customer {evidence.label.question}, for "
-            f"{evidence.label.population}."
-        ),
-        quality=_quality(metrics),
+        predicts=f"{evidence.kind.predicts(evidence.label)}, for {evidence.label.population}.",
+        quality=evidence.kind.quality({name: own.as_dict() for name, own in metrics.items()}),
         verdict=_verdict(len(evidence.checks), failed, evidence),
         promotable=not failed,
-        worries=findings(metrics, evidence.checks),
+        worries=findings(metrics, evidence.checks, by=evidence.kind.yardstick),
         notes=_notes(evidence),
     )
 
 
-def findings(metrics: Mapping[str, Metrics], checks: Sequence[Check]) -> list[str]:
+def findings(
+    metrics: Mapping[str, Metrics], checks: Sequence[Check], *, by: Yardstick = LOG_LOSS
+) -> list[str]:
     """Return what a reader should worry about, in sentences; empty = nothing."""
-    model = metrics["model"]
+    losses = {name: own.as_dict()[by.loss] for name, own in metrics.items()}
     failed = [check.detail for check in checks if not check.passed]
     beaten = [
-        f"the log loss is not better than that of the baseline “{name}”"
-        for name, baseline in metrics.items()
-        if name != "model" and model.log_loss >= baseline.log_loss
+        f"the {by.loss_words} is not better than that of the baseline “{name}”"
+        for name, loss in losses.items()
+        if name != "model" and losses["model"] >= loss
     ]
     return [f"{told[:1].upper()}{told[1:]}." for told in (*failed, *beaten)]
-
-
-def _quality(metrics: Mapping[str, Metrics]) -> str:
-    model = metrics["model"]
-    beside = ", ".join(
-        f"{100 * own.auc:.0f} by {name}" for name, own in metrics.items() if name != "model"
-    )
-    return (
-        "Of 100 pairs of a customer who did so and one who did not, it ranks "
-        f"{100 * model.auc:.0f} in the right order ({beside}). Its probabilities are off by "
-        f"{100 * model.ece_equal_count:.1f} percentage points on average, where "
-        f"{100 * model.base_rate:.1f} % did so. The tenth of customers with the highest "
-        f"probabilities holds {model.lift_top_decile:.1f} times its share. Measured on "
-        f"{model.rows:,} customers of a week that it has not learnt from."
-    )
 
 
 def _verdict(count: int, failed: Sequence[Check], evidence: Evidence) -> str:
@@ -82,18 +66,21 @@ def _verdict(count: int, failed: Sequence[Check], evidence: Evidence) -> str:
         )
     if evidence.changes is None:
         return f"Yes: it passed all {count} checks, and there is no champion of its name to beat."
-    changes = evidence.changes
+    changes, by = evidence.changes, evidence.kind.yardstick
     if changes.gained is None:
         return (
             f"Not yet: it passed all {count} checks, but cannot be compared with the champion "
             f"{changes.former}: {changes.not_compared}."
         )
+    ours, theirs = (
+        own.as_dict()[by.loss]
+        for own in (changes.metrics, changes.former_metrics or changes.metrics)
+    )
     better = "is lower by more than chance" if changes.gained.at_least > 0.0 else "is not better"
     return (
         f"It passed all {count} checks. Against the champion {changes.former}, on the same "
-        f"customers, its log loss {better} ({changes.metrics.log_loss:.4f} against "
-        f"{(changes.former_metrics or changes.metrics).log_loss:.4f}); the rule of promotion "
-        "decides."
+        f"customers, its {by.loss_words} {better} ({ours:.4f} against {theirs:.4f}); the rule of "
+        "promotion decides."
     )
 
 
@@ -107,10 +94,15 @@ def _notes(evidence: Evidence) -> list[str]:
             f"the weeks it was fitted on: {', '.join(shifted[:3])}{more}."
         )
     slope, intercept = evidence.calibration.slope, evidence.calibration.intercept
-    if (slope, intercept) != (1.0, 0.0):
+    if evidence.label.kind == "class" and (slope, intercept) != (1.0, 0.0):
         found.append(
             f"Its log-odds were off on the validation weeks and are corrected: slope {slope:.2f}, "
             f"intercept {intercept:+.2f}."
+        )
+    if evidence.split.by_customers:
+        found.append(
+            "The history is too short for two gaps as long as the horizon: the number of trees was "
+            "found on other customers of the same weeks. The holdout lies behind a gap as always."
         )
     if not any(part.sensitive for part in evidence.slices):
         found.append(

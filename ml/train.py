@@ -25,6 +25,8 @@ MINIMUM_ROWS = 200
 MINIMUM_OF_A_CLASS = 20
 BATCH_ROWS = 1_000_000
 CLASSES = "binary:logistic"
+AMOUNTS = "reg:tweedie"
+TWEEDIE_POWER = 1.5  # of the variance: many customers buy nothing, the others by a gamma law
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Params:
         objective: what is minimised, by XGBoost's name for it.
         metric: what the validation snapshots are judged by, likewise; the lower the better.
         device: cpu or cuda.
+        unit: labels are divided by it before trees are grown, so that amounts of any currency are
+            about 1 and the parameters mean the same.
     """
 
     max_depth: int = 3
@@ -52,10 +56,12 @@ class Params:
     objective: str = CLASSES
     metric: str = "logloss"
     device: str = "cpu"
+    unit: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the parameters by name."""
-        return {**asdict(self), "monotone": dict(self.monotone)}
+        """Return the parameters by name; a unit of 1 is none."""
+        own = {**asdict(self), "monotone": dict(self.monotone)}
+        return {name: value for name, value in own.items() if name != "unit" or value != 1.0}
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Sample:
 
     Attributes:
         values: float64[n, k]; NaN = missing. A memory map is read in batches, and never held whole.
-        labels: float64[n]; of 0.0 and 1.0 where classes are predicted.
+        labels: float64[n]; of 0.0 and 1.0 where classes are predicted, else amounts from 0.0 on.
         names: the k columns.
         halves: bool[n], in which half of the customers a row's is; None = not known.
         batch_rows: how many rows of a memory map are read at once.
@@ -177,6 +183,8 @@ def _grow(
     cluster: str | None,
 ) -> xgb.Booster:
     native = _native(params, sample.names)
+    sample = _in_units(sample, params)
+    validation = _in_units(validation, params) if validation else None
     patience = params.patience if validation else None
     if cluster:
         return dask_training.grow(
@@ -208,6 +216,10 @@ def _grow(
     return grow(_whole(sample))
 
 
+def _in_units(sample: Sample, params: Params) -> Sample:
+    return sample if params.unit == 1.0 else replace(sample, labels=sample.labels / params.unit)
+
+
 def _whole(sample: Sample) -> xgb.DMatrix:
     return matrix_of(sample.values, sample.names, sample.labels)
 
@@ -227,6 +239,8 @@ def _native(params: Params, names: tuple[str, ...]) -> dict[str, object]:
         "nthread": params.threads,
         "device": params.device,
     }
+    if params.objective == AMOUNTS:
+        native["tweedie_variance_power"] = TWEEDIE_POWER
     monotone = {name: sign for name, sign in params.monotone if name in names}
     return {**native, "monotone_constraints": monotone} if monotone else native
 
@@ -245,12 +259,15 @@ def _check_device(params: Params) -> None:
 
 
 def _check_size(part: str, sample: Sample, params: Params) -> None:
-    rows, positives = len(sample.labels), int(sample.labels.sum())
-    few, rarer = min((positives, "positives"), (rows - positives, "negatives"))
-    is_one_class = params.objective == CLASSES and few < MINIMUM_OF_A_CLASS
-    if rows < MINIMUM_ROWS or is_one_class:
+    rows, positives = len(sample.labels), int((sample.labels > 0.0).sum())
+    counted, needed = [(positives, "with an amount")], "with an amount"
+    if params.objective == CLASSES:
+        counted = [(positives, "positives"), (rows - positives, "negatives")]
+        needed = "of each class"
+    few, rarer = min(counted)
+    if rows < MINIMUM_ROWS or few < MINIMUM_OF_A_CLASS:
         raise TooFewRows(
             f"the {part} snapshots have {rows} rows, {few} of them {rarer}; at least "
-            f"{MINIMUM_ROWS} rows and {MINIMUM_OF_A_CLASS} of each class are needed: "
+            f"{MINIMUM_ROWS} rows and {MINIMUM_OF_A_CLASS} {needed} are needed: "
             "collect more orders"
         )

@@ -1,7 +1,7 @@
 """Read the trees of an XGBoost model, exactly as it stores them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log, prod
 from typing import Any
@@ -10,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.errors import UnknownTrees
+
+# By objective, the margin of the prediction that a model starts from.
+MARGINS: dict[str, Callable[[float], float]] = {
+    "binary:logistic": lambda share: log(share / (1.0 - share)),
+    "reg:tweedie": log,
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf: its value in log-odds, and the way to it."""
+    """A leaf: what it adds to the margin, and the way to it."""
 
     value: float
     path: tuple[Step, ...]
@@ -61,7 +67,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Forest:
-    """The trees of a model, and the margin that they start from, in log-odds."""
+    """The trees of a model, and the margin that they start from."""
 
     trees: tuple[Tree, ...]
     intercept: float
@@ -76,7 +82,7 @@ def read_forest(model: bytes) -> Forest:
     """Return the trees of ``Booster.save_raw("json")``, whose numbers can be read back exactly.
 
     Raises:
-        UnknownTrees: these are not trees for one yes or no with numeric splits.
+        UnknownTrees: these are not trees for one yes or no, or one amount, with numeric splits.
     """
     learner = json.loads(model)["learner"]
     booster, start = learner["gradient_booster"], learner["learner_model_param"]
@@ -84,7 +90,7 @@ def read_forest(model: bytes) -> Forest:
         f"{what} {found}"
         for what, found, known in (
             ("booster", booster["name"], ("gbtree",)),
-            ("objective", learner["objective"]["name"], ("binary:logistic",)),
+            ("objective", learner["objective"]["name"], tuple(MARGINS)),
             ("num_target", start["num_target"], ("0", "1")),
         )
         if found not in known
@@ -94,11 +100,11 @@ def read_forest(model: bytes) -> Forest:
         odd.append("categorical splits")
     if odd:
         raise UnknownTrees(
-            f"a model with {', '.join(odd)} is not explained; train a gbtree with binary:logistic "
-            "on numbers"
+            f"a model with {', '.join(odd)} is not explained; train a gbtree with "
+            f"{' or '.join(MARGINS)} on numbers"
         )
-    (share,) = json.loads(start["base_score"])
-    return Forest(tuple(map(_tree, trees)), log(share / (1.0 - share)))
+    (base,) = json.loads(start["base_score"])
+    return Forest(tuple(map(_tree, trees)), MARGINS[learner["objective"]["name"]](base))
 
 
 def _tree(stored: dict[str, Any]) -> Tree:

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A label: purchase, churn or discount.")],
+    name: Annotated[str, typer.Argument(help="A label: purchase, churn, discount or value.")],
     as_of: AsOf = None,
     trials: Annotated[
         int | None,
@@ -52,7 +52,7 @@ def promote(
 
 @app.command()
 def demote(
-    model: Annotated[str, typer.Argument(help="purchase, churn, or the champion's model_id.")],
+    model: Annotated[str, typer.Argument(help="A label, or the champion's model_id.")],
     because: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the audit log.")],
     no_successor: Annotated[
         bool, typer.Option("--no-successor", help="Leave the name without a champion.")
@@ -142,7 +142,7 @@ def drift(as_json: AsJson = False) -> None:
 @app.command()
 def explain(
     customer: Annotated[str, typer.Argument(help="customer_id, user id or anonymous id")],
-    model: Annotated[str | None, typer.Option(help="purchase, churn or a model_id")] = None,
+    model: Annotated[str | None, typer.Option(help="A label, such as churn, or a model_id")] = None,
     as_of: AsOf = None,
     score_set: Annotated[int | None, typer.Option(help="The score of this set.")] = None,
     style: Annotated[

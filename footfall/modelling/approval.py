@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from footfall.modelling.judging import Judged, judge, prepare
+from footfall.modelling.models import label_of
 from footfall.warehouse.connection import transaction
 from footfall.warehouse.models import ModelRow
-
-METRICS = {
-    "auc": "AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "base_rate_log_loss": "log loss of the base rate",
-    "ece_equal_count": "calibration error",
-    "rows": "customers",
-}
 
 
 @dataclass(frozen=True)
@@ -111,18 +103,22 @@ def why_not_approved(
 
 
 def _evidence(judged: Judged) -> str:
+    from ml.kinds import kind_of
+
     challenger, champion = judged.challenger, judged.champion
     ours = judged.metrics or challenger.metrics
-    theirs = judged.champion_metrics or challenger.metrics["baselines"].get("base rate", {})
-    against = champion.model_id if judged.champion_metrics and champion else "the base rate"
+    kind = kind_of(label_of(challenger))
+    theirs = judged.champion_metrics or challenger.metrics["baselines"].get(kind.nothing, {})
+    against = champion.model_id if judged.champion_metrics and champion else f"the {kind.nothing}"
     rows = [("on the same rows", challenger.model_id, against), ("---", "---", "---")]
     rows += [
-        (title, _text(ours.get(key)), _text(theirs.get(key))) for key, title in METRICS.items()
+        (title, _text(ours.get(key)), _text(theirs.get(key)))
+        for key, title in kind.measures.items()
     ]
     gain = judged.gain
     gained = (
-        f"The log loss is lower by {gain['mean']:.4f}, by at least {gain['at_least']:.4f} with "
-        "95 % confidence."
+        f"The {kind.yardstick.loss_words} is lower by {gain['mean']:.4f}, by at least "
+        f"{gain['at_least']:.4f} with 95 % confidence."
         if gain
         else "No champion can be compared with it on these rows."
     )

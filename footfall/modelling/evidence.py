@@ -37,14 +37,14 @@ def evidence(row: ModelRow, label: Label, split: Split, learnt: "Learnt") -> "Ev
         params=_params(row.params),
         calibration=learnt.calibration,
         holdout=learnt.holdout,
-        probabilities=learnt.probabilities,
-        baselines=learnt.baseline_probabilities,
+        predictions=learnt.predictions,
+        baselines=learnt.baseline_predictions,
         shap_values=learnt.shap_values,
         drift=learnt.drift,
         checks=learnt.checks,
         slices=learnt.slices,
         interactions=strongest_interactions(from_bytes(learnt.artefact), learnt.holdout),
-        changes=_changes(champion, row, split, learnt) if champion else None,
+        changes=_changes(champion, row, label, split, learnt) if champion else None,
         lineage=Lineage(**asdict(origin), tables=lineage.tables_behind()),
     )
 
@@ -69,14 +69,18 @@ def _champion(connection: Any, row: ModelRow) -> "Former | None":
     return None
 
 
-def _changes(champion: "Former", row: ModelRow, split: Split, learnt: "Learnt") -> "Changes":
+def _changes(
+    champion: "Former", row: ModelRow, label: Label, split: Split, learnt: "Learnt"
+) -> "Changes":
     from ml.changes import changes
+    from ml.kinds import kind_of
 
     return changes(
         champion,
         holdout=learnt.holdout,
         holdout_at=split.holdout,
-        probabilities=learnt.probabilities,
+        kind=kind_of(label),
+        predictions=learnt.predictions,
         shap_values=learnt.shap_values,
         params=_params(row.params),
         fitted_rows=learnt.fitted_rows,
@@ -87,4 +91,6 @@ def _params(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of the trees among all that is stored of a model's making."""
     from ml.train import Params
 
-    return {name: stored[name] for name in (*Params().as_dict(), "rounds") if name in stored}
+    return {
+        name: stored[name] for name in (*Params().as_dict(), "unit", "rounds") if name in stored
+    }

@@ -32,7 +32,7 @@ class Judged:
         reason: in one line.
         metrics: of the challenger on its holdout; empty when there was nothing to compare.
         champion_metrics: of the champion, on the same rows.
-        gain: by how much the log loss is lower, and by how much at least; empty likewise.
+        gain: by how much the loss is lower, and by how much at least; empty likewise.
     """
 
     challenger: ModelRow
@@ -120,21 +120,22 @@ def missing_features(connection: Connection[TupleRow], model: ModelRow) -> Seque
 
 def _compare(connection: Connection[TupleRow], challenger: ModelRow, champion: ModelRow) -> Judged:
     """Judge both on the challenger's holdout, read once, as the warehouse has it today."""
-    from ml.evaluate import evaluate
+    from ml.kinds import kind_of
     from ml.promote import decide, gain
 
+    kind = kind_of(label_of(challenger))
     holdout = holdout_as_of(challenger)
     names = sorted({*challenger.features, *champion.features})
     frame = features.read_labelled(connection, label_of(challenger), [holdout], names)
     labels = frame["label"].to_numpy(dtype="float64")
-    ours = _probabilities(connection, challenger, frame)
-    theirs = _probabilities(connection, champion, frame)
+    ours = _predictions(connection, challenger, frame)
+    theirs = _predictions(connection, champion, frame)
     try:
-        metrics, champion_metrics = evaluate(labels, ours), evaluate(labels, theirs)
+        metrics, champion_metrics = kind.evaluate(labels, ours), kind.evaluate(labels, theirs)
     except MlError as error:
         raise NotReady(f"the holdout of {holdout.date()} cannot judge: {error}") from None
-    gained = gain(labels, ours, theirs)
-    decision = decide(metrics, champion_metrics, gained)
+    gained = gain(labels, ours, theirs, losses=kind.yardstick.losses)
+    decision = decide(metrics, champion_metrics, gained, by=kind.yardstick)
     return Judged(
         challenger,
         champion,
@@ -146,15 +147,16 @@ def _compare(connection: Connection[TupleRow], challenger: ModelRow, champion: M
     )
 
 
-def _probabilities(
+def _predictions(
     connection: Connection[TupleRow], model: ModelRow, frame: "pd.DataFrame"
 ) -> "NDArray[np.float64]":
     from ml.calibrate import Calibration
     from ml.explain import margins
     from ml.features import matrix
+    from ml.kinds import kind_of
     from ml.train import from_bytes
 
     names = tuple(model.features)
     booster = from_bytes(models.artefact(connection, model.model_id))
     found = margins(booster, matrix(frame, names), names)
-    return Calibration(**model.calibration).probabilities(found)
+    return kind_of(label_of(model)).predictions(Calibration(**model.calibration), found)

@@ -28,11 +28,12 @@ class Model:
 
     def line(self) -> str:
         """Return the model in one line."""
+        from ml.kinds import kind_of
+
         state = "demoted" if self.demoted_at else self.state
-        return (
-            f"{self.model_id:30} {state:10} AUC {self.metrics['auc']:.3f}, average precision "
-            f"{self.metrics['average_precision']:.3f}, log loss {self.metrics['log_loss']:.4f}"
-        )
+        label = LABELS.get(self.name)
+        told = kind_of(label).line(self.metrics) if label else label_gone(self.name)
+        return f"{self.model_id:30} {state:10} {told}"
 
 
 def list_models() -> list[Model]:

@@ -57,11 +57,11 @@ class TrainedModel:
 
     def line(self) -> str:
         """Return the model in one line."""
-        own = self.metrics
+        from ml.kinds import kind_of
+
+        own, kind = self.metrics, kind_of(LABELS[self.name])
         return (
-            f"{self.model_id} ({self.state}): AUC {own['auc']:.3f}, average precision "
-            f"{own['average_precision']:.3f}, log loss {own['log_loss']:.4f} (base rate "
-            f"{own['base_rate_log_loss']:.4f}), calibration error {own['ece_equal_count']:.3f} on "
+            f"{self.model_id} ({self.state}): {kind.full_line(own)} on "
             f"{own['rows']:,} customers of {self.holdout.date()}, fitted on {self.fitted_rows:,} "
             f"rows, in {self.seconds:.1f} s"
             + (f", the best of {self.trials} trials" if self.trials else "")
@@ -161,6 +161,7 @@ def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
 def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
     """Read the rows: into memory, or beyond the setting's limit into a file of the stack's."""
     from ml.catalogue import MODEL_FEATURES, SLICE_FEATURES
+    from ml.kinds import kind_of
     from ml.rows import rows_of
 
     most = settings().train_in_memory_rows
@@ -178,6 +179,7 @@ def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
             split.all,
             names,
             traits=settings().sensitive_trait_list,
+            history=kind_of(label).history,
             chunk_rows=most,
         )
         with closing(chunks):
@@ -186,7 +188,7 @@ def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
                 MODEL_FEATURES,
                 folder=folder,
                 batch_rows=most,
-                aside=split.holdout,
+                aside=split.told,
             )
 
 
@@ -215,17 +217,18 @@ def _params(
     label: Label, split: Split, rows: "Rows", trials: int, on_trial: Callable[[int], None]
 ) -> tuple["Params", "Found | None"]:
     from ml.catalogue import monotone
+    from ml.kinds import kind_of
     from ml.search import Budget, search
     from ml.train import Params
 
-    params = Params(monotone=monotone(label.name), device=settings().device)
+    params = kind_of(label).params(
+        Params(monotone=monotone(label.name), device=settings().device),
+        rows.sample(split.fitted).labels,
+    )
     if trials == 0:
         return params, None
     found = search(
-        [
-            (rows.sample(fold.train), rows.sample(fold.validation).in_memory())
-            for fold in forward_folds(split, label.horizon)
-        ],
+        [rows.fold(fold) for fold in forward_folds(split, label.horizon)],
         params,
         Budget(trials, settings().search_seconds),
         cluster=settings().dask_scheduler,
@@ -246,7 +249,8 @@ def _learn(
     from ml.catalogue import MODEL_FEATURES
     from ml.learn import learn
 
-    learnt = learn(rows, split, MODEL_FEATURES, params, cluster=settings().dask_scheduler)
+    cluster = settings().dask_scheduler
+    learnt = learn(rows, split, MODEL_FEATURES, params, label=label, cluster=cluster)
     row = models.ModelRow(
         model_id=f"{label.name}-{as_of:%Y%m%d}-{learnt.sha256[:8]}",
         name=label.name,
@@ -279,6 +283,7 @@ def _provenance(
         "rounds": learnt.rounds,
         "train": [day.isoformat() for day in split.train],
         "validation": [day.isoformat() for day in split.validation],
+        **({"validation_by": "customers"} if split.by_customers else {}),
         "holdout": split.holdout.isoformat(),
         "horizon_days": label.horizon.days,
         "fitted_until": label.known_at(split.fitted[-1]).isoformat(),

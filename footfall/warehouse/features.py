@@ -103,17 +103,19 @@ def read_labelled_chunks(
     names: Sequence[str],
     *,
     traits: Sequence[str] = (),
+    history: Sequence[str] = (),
     chunk_rows: int | None,
 ) -> Generator["pd.DataFrame"]:
     """Yield what `read_labelled` returns as it comes, at most ``chunk_rows`` rows at once.
 
-    Besides, the traits of these names as text, in columns ``trait:name``. Close it before the
-    connection is used for anything else: it holds a COPY.
+    Besides, the traits of these names as text, in columns ``trait:name``, and these columns of
+    ``analytics.customer_repeat_summary`` as float64. Close it before the connection is used for
+    anything else: it holds a COPY.
     """
     from ml.catalogue import TRAIT
 
     query = sql.SQL(
-        "select f.customer_id, f.as_of, {features}, {traits} l.{label}::integer as label {rows}"
+        "select f.customer_id, f.as_of, {features}, {traits} {history} {label} as label {rows}"
         " order by f.as_of, f.customer_id"
     ).format(
         features=_columns(names),
@@ -123,10 +125,14 @@ def read_labelled_chunks(
             )
             for trait in traits
         ),
-        label=sql.Identifier(label.column),
-        rows=_labelled(label, as_ofs),
+        history=sql.SQL("").join(
+            sql.SQL("coalesce(s.{}, 0) as {}, ").format(*[sql.Identifier(name)] * 2)
+            for name in history
+        ),
+        label=label_number(label, "l"),
+        rows=_labelled(label, as_ofs, with_history=bool(history)),
     )
-    types = {**dict.fromkeys(names, "float64"), "label": "float64"}
+    types = {**dict.fromkeys([*names, *history], "float64"), "label": "float64"}
     types |= {TRAIT + trait: "str" for trait in traits}
     yield from _read_chunks(connection, query, types, chunk_rows)
 
@@ -140,11 +146,21 @@ def count_labelled(
     return int(rows)
 
 
-def _labelled(label: "Label", as_ofs: Sequence[datetime]) -> sql.Composed:
+def label_number(label: "Label", table: str) -> sql.Composed:
+    """Return a label as a number: 0 or 1, or the amount."""
+    number = sql.SQL("double precision" if label.kind == "amount" else "integer")
+    return sql.SQL("{}::{}").format(sql.Identifier(table, label.column), number)
+
+
+def _labelled(
+    label: "Label", as_ofs: Sequence[datetime], *, with_history: bool = False
+) -> sql.Composed:
+    joined = " left join analytics.customer_repeat_summary s using (customer_id, as_of)"
     return sql.SQL(
         "from analytics.customer_features f"
         " join analytics.customer_labels l using (customer_id, as_of)"
-        " join analytics.dim_customers c using (customer_id)"
+        + (joined if with_history else "")
+        + " join analytics.dim_customers c using (customer_id)"
         " where c.is_profilable and l.{label} is not null and f.as_of = any({as_ofs})"
     ).format(label=sql.Identifier(label.column), as_ofs=sql.Literal(list(as_ofs)))
 

@@ -36,6 +36,16 @@ AS_OF = {
         "Empty: the midnight after the newest event.",
     )
 }
+TRAINED = {
+    "models": Param(
+        MODEL_NAMES,
+        type="array",
+        items={"type": "string"},
+        minItems=1,
+        title="Models",
+        description="Labels of ml/labels to train, such as value or discount.",
+    )
+}
 REPLAY_WINDOW = {
     name: Param(
         None,

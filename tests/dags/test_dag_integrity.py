@@ -91,6 +91,7 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
 
 def test_what_won_waits_for_approval_where_somebody_has_to_give_it(report: dict[str, Any]) -> None:
     tasks = report["dags"]["train_models"]["tasks"]
+    assert tasks["train"] == {"makes": [], "after": ["choose"], "mapped": True}
     assert tasks["propose"] == {"makes": [], "after": ["train"], "mapped": False}
     assert tasks["approve"] == {"makes": [], "after": ["propose"], "mapped": True}
     assert tasks["promote_if_better"]["after"] == ["approve", "train"]

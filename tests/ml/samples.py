@@ -1,6 +1,7 @@
 """Builders: customers whose order counts and recency tell, with noise, whether they come back."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,7 +12,7 @@ from ml.catalogue import MODEL_FEATURES
 from ml.changes import Former, changes
 from ml.evidence import Evidence, Lineage
 from ml.interactions import strongest_interactions
-from ml.labels import CHURN
+from ml.labels import CHURN, LABELS, Label
 from ml.learn import Learnt, learn, sample
 from ml.split import WEEK, Split, saturdays, split_by_time
 from ml.train import Params, fit, from_bytes, to_bytes
@@ -20,6 +21,9 @@ FIRST = datetime(2017, 4, 1, tzinfo=UTC)
 LAST = datetime(2017, 8, 26, tzinfo=UTC)
 SNAPSHOTS = saturdays(FIRST, LAST)
 SPLIT: Split = split_by_time(SNAPSHOTS, CHURN.horizon)
+VALUE = LABELS["value"]
+VALUE_SNAPSHOTS = saturdays(FIRST, datetime(2017, 9, 30, tzinfo=UTC))
+VALUE_SPLIT: Split = split_by_time(VALUE_SNAPSHOTS, VALUE.horizon)
 
 
 def snapshots(
@@ -50,23 +54,50 @@ def snapshots(
     return pd.concat(frames, ignore_index=True)
 
 
+def spendings(
+    as_ofs: Sequence[datetime] = VALUE_SNAPSHOTS, *, customers: int = 150, seed: int = 1
+) -> pd.DataFrame:
+    """Return snapshots with the amount that each customer brings in, and a repeat summary.
+
+    Who buys often goes on to, a third brings in nothing; past orders tell how much, with noise.
+    """
+    frame = snapshots(list(as_ofs), customers=customers, seed=seed)
+    chance = np.random.default_rng(seed + 7)
+    orders, money = frame["order_count_90d"], frame["net_revenue_90d"]
+    frame["mean_order_value_90d"] = money / orders
+    comes = chance.random(len(frame)) < 1.0 - 0.6 * np.exp(-orders / 8.0)
+    frame["label"] = np.where(comes, money * chance.gamma(4.0, 0.25, len(frame)), 0.0).round(2)
+    age = np.floor(frame["days_since_first_seen"]) + 1.0
+    frame["repeat_days"] = np.minimum(orders - 1.0, age)
+    frame["age_days"] = age
+    last = np.maximum(np.floor(age - frame["days_since_last_order"]), frame["repeat_days"])
+    frame["recency_days"] = np.where(frame["repeat_days"] > 0, last, 0.0)
+    frame["mean_repeat_value"] = np.where(frame["repeat_days"] > 0, money / orders, 0.0)
+    return frame
+
+
 def evidence(
-    learnt: Learnt, params: Params, *, model_id: str = "churn-20170930-0123abcd"
+    learnt: Learnt,
+    params: Params,
+    *,
+    model_id: str = "churn-20170930-0123abcd",
+    label: Label = CHURN,
+    split: Split = SPLIT,
 ) -> Evidence:
     """Return the evidence on a model of these snapshots, without a champion."""
     return Evidence(
         model_id=model_id,
         sha256=learnt.sha256,
-        label=CHURN,
+        label=label,
         as_of=datetime(2017, 9, 30, tzinfo=UTC),
-        split=SPLIT,
+        split=split,
         fitted_rows=learnt.fitted_rows,
         frame_sha256=learnt.frame_sha256,
         params={**params.as_dict(), "rounds": learnt.rounds},
         calibration=learnt.calibration,
         holdout=learnt.holdout,
-        probabilities=learnt.probabilities,
-        baselines=learnt.baseline_probabilities,
+        predictions=learnt.predictions,
+        baselines=learnt.baseline_predictions,
         shap_values=learnt.shap_values,
         drift=learnt.drift,
         checks=learnt.checks,
@@ -97,7 +128,7 @@ def against(champion: Former, challenger: Evidence) -> Evidence:
         champion,
         holdout=challenger.holdout,
         holdout_at=SPLIT.holdout,
-        probabilities=challenger.probabilities,
+        predictions=challenger.predictions,
         shap_values=challenger.shap_values,
         params=challenger.params,
         fitted_rows=challenger.fitted_rows,

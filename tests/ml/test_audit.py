@@ -71,7 +71,7 @@ def page(evidence):
 
 
 def test_it_shows_the_metrics_of_the_model_and_of_each_baseline(evidence, page):
-    for scores in (evidence.probabilities, *evidence.baselines.values()):
+    for scores in (evidence.predictions, *evidence.baselines.values()):
         metrics = evaluate(evidence.holdout.labels, scores)
         assert f"{metrics.auc:.3f}" in page
         assert f"{metrics.log_loss:.4f}" in page

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from ml.catalogue import MODEL_FEATURES
-from ml.checks import auc_error, base_rate_as_before, calibrated
+from ml.class_checks import auc_error, base_rate_as_before, calibrated
 from ml.learn import Learnt, learn
 from ml.train import Params, Sample
 from tests.ml.samples import SPLIT, snapshots

@@ -46,7 +46,7 @@ def known(chance):
         np.tile(shop(chance), (WEEKS, 1)),
         NAMES,
         snapshots=WEEKS,
-        probabilities=chance.beta(2.0, 5.0, CUSTOMERS),
+        predictions=chance.beta(2.0, 5.0, CUSTOMERS),
         shap_values=chance.normal(0.0, 1.0, (50, FEATURES)),
     )
 

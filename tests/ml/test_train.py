@@ -14,7 +14,8 @@ from ml.catalogue import MODEL_FEATURES
 from ml.errors import NoGpu, TooFewRows
 from ml.evaluate import equal_count_bins, expected_calibration_error
 from ml.explain import margins
-from ml.learn import LOGISTIC, learn, sample
+from ml.kinds import LOGISTIC
+from ml.learn import learn, sample
 from ml.rows import rows_of
 from ml.train import Params, Sample, find_rounds, fit, from_bytes, sha256, to_bytes
 from tests.ml.samples import SPLIT, snapshots
@@ -115,7 +116,7 @@ def test_another_seed_gives_another_model(frame, learnt):
 def test_the_artefact_is_the_model_that_was_measured(learnt):
     booster = from_bytes(learnt.artefact)
     found = margins(booster, learnt.holdout.values, MODEL_FEATURES)
-    assert np.array_equal(learnt.calibration.probabilities(found), learnt.probabilities)
+    assert np.array_equal(learnt.calibration.probabilities(found), learnt.predictions)
     assert to_bytes(booster) == learnt.artefact
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.catalogue import MODEL_FEATURES
-from ml.checks import UNSEEN_AUC
+from ml.class_checks import UNSEEN_AUC
 from ml.learn import learn
 from ml.train import Params
 from tests.ml.samples import SPLIT, snapshots

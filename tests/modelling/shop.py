@@ -63,7 +63,7 @@ def reference(name: str, *, honest: bool, rounds: int) -> Mapping[str, Any]:
         learnt.values,
         MODEL_FEATURES,
         snapshots=len(SPLIT.fitted),
-        probabilities=1.0 / (1.0 + np.exp(-parts.margins)),
+        predictions=1.0 / (1.0 + np.exp(-parts.margins)),
         shap_values=parts.shap_values,
     ).as_dict()
 
