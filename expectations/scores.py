@@ -22,10 +22,11 @@ from expectations.suite import (
 if TYPE_CHECKING:
     import pandas as pd
 
-ADDITIVITY = 1e-4  # base value + SHAP values against the margin, in log-odds
+ADDITIVITY = 1e-4  # base value + SHAP values against the margin
 LOWEST_MEAN, HIGHEST_MEAN = 0.0005, 0.9995  # a mean probability beyond is no forecast
 ODD_MEAN = 0.95
-ROWS_PER_VALUE, ENOUGH_VALUES = 10, 5  # one distinct probability per so many rows, at most so many
+LEAST_AMOUNT = 0.01  # of a mean: a shop whose customers bring in nothing needs no forecast
+ROWS_PER_VALUE, ENOUGH_VALUES = 10, 5  # one distinct prediction per so many rows, at most so many
 MEAN_PERCENTILE = 50.0
 NO_SHIFT = frozenset({"steady", "moved"})  # of what is said of drift
 PERCENTILE_TOLERANCE = 15.0
@@ -34,6 +35,8 @@ ROW_COLUMNS = (
     "model_id",
     "customer_id",
     "probability",
+    "amount",
+    "predictions",
     "percentile",
     "additivity_error",
     "contributions_missing",
@@ -47,8 +50,9 @@ MODEL_COLUMNS = (
     "name",
     "score_rows",
     "mean_probability",
+    "mean_amount",
     "mean_percentile",
-    "distinct_probabilities",
+    "distinct_predictions",
     "fallback_rows",
     "drift",
     "missing_records",
@@ -66,8 +70,9 @@ def rows_suite() -> Suite:
             not_null("customer_id"),
             not_null("model_id"),
             unique("model_id", "customer_id"),
-            not_null("probability"),
-            between("probability", 0.0, 1.0),
+            between("predictions", 1, 1),
+            between("probability", 0.0, 1.0, may_be_empty=True),
+            between("amount", 0.0, may_be_empty=True),
             not_null("percentile"),
             between("percentile", 0.0, 100.0),
             not_null("additivity_error"),
@@ -82,19 +87,25 @@ def rows_suite() -> Suite:
     )
 
 
-def judged_models(models: "pd.DataFrame") -> "pd.DataFrame":
-    """Add the shortfall of distinct probabilities.
+def judged_models(models: "pd.DataFrame", amounts: Collection[str]) -> "pd.DataFrame":
+    """Add the shortfall of distinct predictions, and which models predict what they should not.
 
     Args:
         models: ``MODEL_COLUMNS``, one row per model of the set.
+        amounts: the models that predict an amount; the others predict a probability.
 
     Returns:
-        The frame with ``values_missing``: by how many the distinct probabilities fall short of one
+        The frame with ``values_missing``: by how many the distinct predictions fall short of one
         per ten rows, or of five when there are more rows. Base rates do not count: they are few.
+        And ``is_of_other_kind``: 1 where a model gave an amount for a probability, or none.
     """
     own = models.score_rows - models.fallback_rows
     wanted = (own // ROWS_PER_VALUE).clip(upper=ENOUGH_VALUES)
-    return models.assign(values_missing=(wanted - models.distinct_probabilities).clip(lower=0))
+    gave_amounts = models.mean_amount.notna()
+    return models.assign(
+        values_missing=(wanted - models.distinct_predictions).clip(lower=0),
+        is_of_other_kind=(models.name.isin(list(amounts)) != gave_amounts).astype(int),
+    )
 
 
 def models_suite(names: Collection[str], *, drift_stops: bool) -> Suite:
@@ -109,13 +120,15 @@ def models_suite(names: Collection[str], *, drift_stops: bool) -> Suite:
         "the set's models",
         (
             has_rows(),
-            columns_are(*MODEL_COLUMNS, "values_missing"),
+            columns_are(*MODEL_COLUMNS, "values_missing", "is_of_other_kind"),
             not_null("name"),
             one_of("name", names),
             unique("name"),
             between("score_rows", 1),
-            between("mean_probability", LOWEST_MEAN, HIGHEST_MEAN),
-            between("mean_probability", 1 - ODD_MEAN, ODD_MEAN, severity="warn"),
+            between("is_of_other_kind", 0, 0),
+            between("mean_probability", LOWEST_MEAN, HIGHEST_MEAN, may_be_empty=True),
+            between("mean_probability", 1 - ODD_MEAN, ODD_MEAN, severity="warn", may_be_empty=True),
+            between("mean_amount", LEAST_AMOUNT, may_be_empty=True),
             between(
                 "mean_percentile",
                 MEAN_PERCENTILE - PERCENTILE_TOLERANCE,

@@ -22,6 +22,7 @@ from footfall.warehouse.verdicts import NOTHING, Gate, Verdict, record_verdict
 from ml.features import NAMES
 from ml.labels import LABELS
 
+AMOUNTS = frozenset(name for name, label in LABELS.items() if label.kind == "amount")
 SAMPLE_ROWS = 200_000  # more pending events than this are judged by a sample; the ledger counts all
 
 
@@ -100,7 +101,7 @@ def check_scores(score_set: int | None = None) -> Verdict:
         results = [
             evaluate(rows, score_suites.rows_suite()),
             evaluate(
-                score_suites.judged_models(models),
+                score_suites.judged_models(models, AMOUNTS),
                 score_suites.models_suite(LABELS, drift_stops=settings().drift == "block"),
             ),
         ]

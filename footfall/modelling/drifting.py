@@ -18,7 +18,7 @@ from ml.labels import LABELS, Label
 from ml.split import WEEK, saturdays
 
 if TYPE_CHECKING:
-    from ml.drift import Drift, LabelDrift, Reference
+    from ml.drift import Drift, Outcome, Reference
 
 CHUNK_ROWS = 20_000
 SHOWN = 5  # features in a line
@@ -38,7 +38,7 @@ class ModelDrift:
         reason: why nothing could be compared; None if it could.
         moved: the features that are not steady, the most moved first.
         features: all of them.
-        score: the probabilities against those of the holdout; None of base rates.
+        score: the predictions against those of the holdout; None of base rates.
         label: what was predicted and what happened, of the newest instant whose labels are known;
             None while there is none.
     """
@@ -72,18 +72,16 @@ class ModelDrift:
 
     def line(self) -> str:
         """Return the verdict and what it rests on in one line."""
+        from ml.kinds import KINDS
+
         told = [f"{len(self.moved)} of {len(self.features)} features moved" + self._most_moved()]
         if self.reason:
             told = [self.reason]
         if self.score:
             told.append(f"score {self.score['reading']} (PSI {self.score['psi']:.2f})")
         if self.label:
-            ranks = "" if self.label["auc"] is None else f", AUC {self.label['auc']:.3f}"
-            told.append(
-                f"labels {self.label['reading']}: of {self.label['rows']:,} customers of "
-                f"{self.label['as_of'][:10]} {self.label['predicted']:.1%} were expected, "
-                f"{self.label['observed']:.1%} came{ranks}"
-            )
+            kind = KINDS["amount" if "gini" in self.label else "class"]
+            told.append(f"labels {self.label['reading']}: {kind.told_outcome(self.label)}")
         return (
             f"{self.model_id}: {self.verdict} as of {self.as_of.isoformat()}, {self.rows:,} "
             f"customers: {'; '.join(told)}"
@@ -149,19 +147,20 @@ def drift_line(verdicts: Mapping[str, str]) -> str:
 
 def known_outcome(
     connection: Connection[TupleRow], model: models.ModelRow, as_of: datetime
-) -> "tuple[datetime, LabelDrift] | None":
+) -> "tuple[datetime, Outcome] | None":
     """Compare the newest predictions whose labels are known by ``as_of`` with these labels.
 
     Returns:
         The instant of the predictions and the comparison; None while too few labels are known.
     """
-    from ml.drift import label_drift
+    from ml.kinds import kind_of
 
-    outcomes = store.newest_outcomes(connection, model.model_id, label_of(model), as_of=as_of)
+    label = label_of(model)
+    outcomes = store.newest_outcomes(connection, model.model_id, label, as_of=as_of)
     if outcomes is None:
         return None
     try:
-        return outcomes.as_of, label_drift(outcomes.labels, outcomes.probabilities)
+        return outcomes.as_of, kind_of(label).outcome(outcomes.labels, outcomes.predictions)
     except TooFewRows:
         return None
 
@@ -229,7 +228,7 @@ def _compare(
     if rows == 0:
         raise TooFewRows(f"nobody is of the population of {model.name}")
     if score_set is not None:
-        given = store.probabilities(connection, score_set, model.model_id)
+        given = store.predictions(connection, score_set, model.model_id)
         counts[PROBABILITY] = known.counts(PROBABILITY, given)
     return rows, compare(known, counts)
 

@@ -15,6 +15,7 @@ from footfall.warehouse.customers import resolve
 from footfall.warehouse.scores import ScoreRow, newest_score
 from ml.explain import TOLERANCE, margins
 from ml.features import BY_NAME, fingerprints
+from ml.kinds import KINDS
 from ml.train import from_bytes, sha256
 
 SHOWN = 10  # features in the text
@@ -29,14 +30,16 @@ class Explanation:
         model_id: which model.
         model_name: purchase or churn.
         model_sha256: of the model's artefact.
-        question: what a probability of 1 means.
+        question: what a probability of 1 means, or the amount.
         as_of: nothing later was used.
         score_set: the set that the score belongs to.
-        probability: calibrated.
+        probability: calibrated; None: the model predicts an amount.
+        amount: in the shop's currency; None: the model predicts a probability.
         percentile: 0 to 100, among all whom the model scored in this set.
-        margin: log-odds; the base value plus all contributions, within 1e-4.
+        margin: log-odds, or the logarithm of an amount; the base value plus all contributions,
+            within 1e-4.
         base_value: the margin of nobody in particular.
-        contributions: SHAP value by feature, in log-odds.
+        contributions: SHAP value by feature, in the unit of the margin.
         features: value by feature, as the model saw it; None = missing.
         features_sha256: of these values.
         reasons: the strongest themes in words.
@@ -53,7 +56,8 @@ class Explanation:
     question: str
     as_of: datetime
     score_set: int
-    probability: float
+    probability: float | None
+    amount: float | None
     percentile: float
     margin: float
     base_value: float
@@ -79,10 +83,17 @@ class Explanation:
         order = sorted(self.contributions, key=lambda name: (-abs(self.contributions[name]), name))
         return [(name, self.contributions[name], self.features[name]) for name in order]
 
+    @property
+    def prediction(self) -> str:
+        """What is predicted, as a person writes it: percent, or money."""
+        if self.amount is not None:
+            return KINDS["amount"].told(self.amount)
+        return KINDS["class"].told(self.probability or 0.0)
+
     def as_text(self) -> str:
         """Return it for a terminal."""
         lines = [
-            f"{self.customer_id} {self.question}: {self.probability:.1%}, higher than "
+            f"{self.customer_id} {self.question}: {self.prediction}, higher than "
             f"{self.percentile:.0f} % of customers (as of {self.as_of.date()}, {self.model_id})",
             *(f"  {reason['effect']}: {reason['text']}" for reason in self.reasons),
         ]
@@ -149,6 +160,7 @@ def explain(
         as_of=row.as_of,
         score_set=row.score_set,
         probability=row.probability,
+        amount=row.amount,
         percentile=row.percentile,
         margin=row.margin,
         base_value=row.base_value,

@@ -22,6 +22,7 @@ from footfall.warehouse.base_rates import Customer, Rates
 from footfall.warehouse.scores import ScoreRow, copy_scores
 from footfall.warehouse.verdicts import newest_features_as_of
 
+MONTH = timedelta(days=30)
 LEAST_CUSTOMERS = 50  # of a segment; its rate would be luck below, and that of all is taken
 
 
@@ -54,7 +55,9 @@ def _features_too_old(connection: Connection[TupleRow], as_of: datetime) -> str 
 def _model_too_old(
     connection: Connection[TupleRow], model: models.ModelRow, as_of: datetime
 ) -> str | None:
-    most = timedelta(days=settings().model_max_age_days)
+    # a label that takes longer than a month is known so much later, of the newest model, too
+    longer = max(label_of(model).horizon - MONTH, timedelta(0))
+    most = timedelta(days=settings().model_max_age_days) + longer
     if as_of - fitted_until(model) <= most:
         return None
     known_until = fitted_until(model)
@@ -112,7 +115,11 @@ class _Context:
         import numpy as np
 
         from ml.features import fingerprints
+        from ml.kinds import kind_of
         from ml.score import percentiles
+
+        label = label_of(self.model)
+        kind = kind_of(label)
 
         names = tuple(self.model.features)
         (nothing,) = fingerprints(np.full((1, len(names)), np.nan), names)
@@ -120,13 +127,15 @@ class _Context:
         ranks = percentiles(np.array([rate for rate, _ in told], dtype=np.float64))
         expires_at = self.now + timedelta(hours=settings().score_ttl_hours)
         for customer, (rate, text), rank in zip(customers, told, ranks.tolist(), strict=True):
-            margin = float(np.log(rate / (1.0 - rate)))
+            margin = kind.margin_of(rate)
+            probability, amount = label.prediction(rate)
             yield ScoreRow(
                 score_set=self.score_set,
                 model_id=self.model.model_id,
                 customer_id=customer.customer_id,
                 as_of=self.as_of,
-                probability=rate,
+                probability=probability,
+                amount=amount,
                 percentile=rank,
                 margin=margin,
                 base_value=margin,
@@ -140,10 +149,12 @@ class _Context:
             )
 
     def _rate(self, segment: str | None) -> tuple[float, str]:
-        """Return a segment's rate, half a customer each way, and what it rests on."""
+        """Return a segment's rate, and what it rests on."""
+        from ml.kinds import kind_of
+
         happened, customers = self.rates.by_segment.get(segment, (0, 0))
         whom = f"in the segment {segment}" if segment else "without an order"
         if customers < LEAST_CUSTOMERS:
             happened, customers, whom = *self.rates.of_all, "in all"
-        text = f"{happened:,} of {customers:,} customers {whom} on {self.rates.as_of.date()}"
-        return (happened + 0.5) / (customers + 1.0), text
+        kind = kind_of(label_of(self.model))
+        return kind.of_segment(happened, customers, f"{whom} on {self.rates.as_of.date()}")

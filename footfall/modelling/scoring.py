@@ -182,6 +182,7 @@ def _score(connection: Connection[TupleRow], context: "_Context", *, anew: bool)
     from ml.calibrate import Calibration
     from ml.explain import margins
     from ml.features import matrix
+    from ml.kinds import kind_of
     from ml.score import percentiles
     from ml.train import from_bytes, sha256
 
@@ -198,13 +199,15 @@ def _score(connection: Connection[TupleRow], context: "_Context", *, anew: bool)
     ]
     if not every:
         return 0, 0
-    probabilities = Calibration(**model.calibration).probabilities(np.concatenate(every))
-    ranks = percentiles(probabilities)
+    predictions = kind_of(label_of(model)).predictions(
+        Calibration(**model.calibration), np.concatenate(every)
+    )
+    ranks = percentiles(predictions)
     kept_set = None if anew else newest_set_by(connection, model.model_id)
     done = explained = 0
     for chunk in _chunks(connection, context):
         here = slice(done, done + len(chunk))
-        frame = chunk.assign(probability=probabilities[here], percentile=ranks[here])
+        frame = chunk.assign(prediction=predictions[here], percentile=ranks[here])
         explained += _write(connection, context, frame, booster, kept_set)
         done += len(chunk)
     return explained, done - explained
@@ -290,16 +293,17 @@ class _Context:
         from ml.reasons import reasons
 
         label, names, expires_at = label_of(self.model), self.names, self.expires_at
-        for customer_id, numbers, contributed, margin, probability, rank, fingerprint in zip(
+        for customer_id, numbers, contributed, margin, prediction, rank, fingerprint in zip(
             chunk["customer_id"],
             values.tolist(),
             parts.shap_values.tolist(),
             parts.margins.tolist(),
-            chunk["probability"].tolist(),
+            chunk["prediction"].tolist(),
             chunk["percentile"].tolist(),
             chunk["features_sha256"],
             strict=True,
         ):
+            probability, amount = label.prediction(prediction)
             known = [None if number != number else number for number in numbers]
             why = reasons(
                 label,
@@ -312,6 +316,7 @@ class _Context:
                 customer_id=str(customer_id),
                 as_of=self.as_of,
                 probability=probability,
+                amount=amount,
                 percentile=rank,
                 margin=margin,
                 base_value=parts.base_value,

@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from footfall.errors import BadArgument, FootfallError, GateStopped, NotFound, NotReady
 from footfall.publish.store import Flip, Record, Store, checksum, opened
 from footfall.settings import settings
-from footfall.storefront.record import SCORES, Profile, encode
+from footfall.storefront.record import AMOUNTS, SCORES, Profile, encode
 from footfall.warehouse import audit
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
@@ -209,9 +209,9 @@ def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Re
     scores = row.scores
     numbers = {
         name + suffix: scores[name][column]
-        for name in SCORES
+        for name in (*SCORES, *AMOUNTS)
         if name in scores
-        for suffix, column in (("", "probability"), ("_percentile", "percentile"))
+        for suffix, column in (("", "prediction"), ("_percentile", "percentile"))
     }
     fallback = {name: why for name, score in sorted(scores.items()) if (why := score["fallback"])}
     profile = Profile(

@@ -23,7 +23,8 @@ Status = Literal["fresh", "unknown"]
 Why = Literal["unpublished", "absent", "expired", "unreadable", "unavailable"]
 
 SCORES = ("purchase", "churn", "discount")
-_NUMBERS = tuple(name + suffix for name in SCORES for suffix in ("", "_percentile"))
+AMOUNTS = ("value",)
+_NUMBERS = tuple(name + suffix for name in (*SCORES, *AMOUNTS) for suffix in ("", "_percentile"))
 _TEXTS = ("segment", "version")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
 _LISTS_AND_MAPPINGS = ("reasons", "products", "models")
@@ -39,9 +40,10 @@ class Profile:
     ``status`` is ``fresh`` or ``unknown``; ``why`` says why it is unknown: all is ``unpublished``,
     the customer ``absent``, the score ``expired``, the record ``unreadable`` to this client, or
     Redis ``unavailable``. An unknown profile carries no score, only the fallback ``products``.
-    Probabilities are 0 to 1, percentiles 0 to 100; ``None`` where no model scored. With
-    ``fallback`` some are base rates of the customer's segment, because no model may score now;
-    ``fallback_reasons`` says which and why.
+    Probabilities are 0 to 1, percentiles 0 to 100; ``value`` is the net revenue expected within 90
+    days, in the shop's currency; ``None`` where no model scored. With ``fallback`` some are base
+    rates of the customer's segment, because no model may score now; ``fallback_reasons`` says which
+    and why.
     """
 
     customer_id: str
@@ -53,6 +55,8 @@ class Profile:
     churn_percentile: float | None = None
     discount: float | None = None
     discount_percentile: float | None = None
+    value: float | None = None
+    value_percentile: float | None = None
     segment: str | None = None
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     products: Sequence[str] = ()
@@ -75,14 +79,15 @@ class Profile:
         if self.expires_at is None or self.as_of is None:
             return f"{self.customer_id}: unknown ({self.why})"
         scores = [
-            f"{name} {probability:.3f} "
+            f"{name} {score:{shape}} "
             + ("(base rate)" if name in self.fallback_reasons else f"(percentile {percentile:.0f})")
-            for name, probability, percentile in (
-                ("purchase", self.purchase, self.purchase_percentile),
-                ("churn", self.churn, self.churn_percentile),
-                ("discount", self.discount, self.discount_percentile),
+            for name, score, percentile, shape in (
+                ("purchase", self.purchase, self.purchase_percentile, ".3f"),
+                ("churn", self.churn, self.churn_percentile, ".3f"),
+                ("discount", self.discount, self.discount_percentile, ".3f"),
+                ("value", self.value, self.value_percentile, ".2f"),
             )
-            if probability is not None and percentile is not None
+            if score is not None and percentile is not None
         ]
         return (
             f"{self.customer_id}: {', '.join([self.segment or 'no segment', *scores])}; "

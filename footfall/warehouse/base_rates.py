@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow, class_row
 
+from footfall.warehouse.features import label_number
 from footfall.warehouse.verdicts import pending_loads
 
 if TYPE_CHECKING:
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rates:
-    """How many customers did it and how many there were, by RFM segment and of all.
+    """How many customers did it, or what they brought in, and how many there were, by RFM segment.
 
     ``as_of`` is the snapshot whose labels were counted; the segment None is that of customers who
     had not ordered.
     """
 
     as_of: datetime
-    by_segment: Mapping[str | None, tuple[int, int]]
+    by_segment: Mapping[str | None, tuple[float, int]]
 
     @property
-    def of_all(self) -> tuple[int, int]:
+    def of_all(self) -> tuple[float, int]:
         """The sums over all segments."""
         pairs = self.by_segment.values()
         return sum(happened for happened, _ in pairs), sum(customers for _, customers in pairs)
@@ -55,14 +56,14 @@ def newest_rates(
         return None
     counted = connection.execute(
         sql.SQL(
-            "select rfm.segment, count(*) filter (where labels.{0}), count(*)"
+            "select rfm.segment, sum({number})::double precision, count(*)"
             " from analytics.customer_labels as labels"
             " join analytics.dim_customers as customers using (customer_id)"
             " left join analytics.customer_rfm as rfm"
             "   on labels.customer_id = rfm.customer_id and labels.as_of = rfm.as_of"
-            " where labels.as_of = %s and labels.{0} is not null and customers.is_profilable"
+            " where labels.as_of = %s and labels.{column} is not null and customers.is_profilable"
             " group by rfm.segment"
-        ).format(column),
+        ).format(number=label_number(label, "labels"), column=column),
         (row[0],),
     ).fetchall()
     return Rates(row[0], {segment: (done, total) for segment, done, total in counted})

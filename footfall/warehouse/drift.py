@@ -9,6 +9,8 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
+from footfall.warehouse.features import label_number
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -36,13 +38,13 @@ class Outcomes:
 
     Attributes:
         as_of: the instant of the scores.
-        labels: float64[n] of 0.0 and 1.0.
-        probabilities: float64[n].
+        labels: float64[n] of 0.0 and 1.0, or amounts.
+        predictions: float64[n].
     """
 
     as_of: datetime
     labels: "NDArray[np.float64]"
-    probabilities: "NDArray[np.float64]"
+    predictions: "NDArray[np.float64]"
 
 
 def record(
@@ -83,14 +85,15 @@ def newest(connection: Connection[TupleRow]) -> list[DriftRow]:
         ).fetchall()
 
 
-def probabilities(
+def predictions(
     connection: Connection[TupleRow], score_set: int, model_id: str
 ) -> "NDArray[np.float64]":
     """Return float64[n], what a model gave to everybody in a set."""
     import numpy as np
 
     rows = connection.execute(
-        "select probability from ml.scores where score_set = %s and model_id = %s",
+        "select coalesce(probability, amount) from ml.scores"
+        " where score_set = %s and model_id = %s",
         (score_set, model_id),
     )
     return np.fromiter((row[0] for row in rows), dtype=np.float64)
@@ -120,11 +123,11 @@ def newest_outcomes(
         return None
     rows = connection.execute(
         sql.SQL(
-            "select labels.{0}::integer, scores.probability from ml.scores"
+            "select {number}, coalesce(scores.probability, scores.amount) from ml.scores"
             " join analytics.customer_labels as labels using (customer_id, as_of)"
             " where scores.score_set = %s and scores.model_id = %s and scores.fallback is null"
-            " and labels.{0} is not null"
-        ).format(column),
+            " and labels.{column} is not null"
+        ).format(number=label_number(label, "labels"), column=column),
         (chosen[0], model_id),
     ).fetchall()
     found = np.array(rows, dtype=np.float64).reshape(-1, 2)

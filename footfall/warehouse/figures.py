@@ -55,7 +55,8 @@ def customers_to_show(connection: Connection[TupleRow], score_set: int, most: in
     rows = connection.execute(
         "with ranked as ("
         "  select customer_id, row_number() over ("
-        "    partition by model_id order by probability desc, customer_id) as place"
+        "    partition by model_id"
+        "    order by coalesce(probability, amount) desc, customer_id) as place"
         "  from ml.scores where score_set = %s)"
         " select customer_id from ranked group by customer_id"
         " order by min(place), customer_id limit %s",

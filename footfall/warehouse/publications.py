@@ -51,7 +51,7 @@ _RECORDS = """
             s.customer_id,
             jsonb_object_agg(m.name, jsonb_build_object(
                 'model_id', s.model_id,
-                'probability', s.probability,
+                'prediction', coalesce(s.probability, s.amount),
                 'percentile', s.percentile,
                 'reasons', s.reasons,
                 'fallback', s.fallback

@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
 SCORE_COLUMNS: LiteralString = (
-    "score_set, model_id, customer_id, as_of, probability, percentile, margin, base_value,"
+    "score_set, model_id, customer_id, as_of, probability, amount, percentile, margin, base_value,"
     " shap_values, feature_values, reasons, features_sha256, scored_at, expires_at, fallback"
 )
 
@@ -19,14 +19,19 @@ SCORE_COLUMNS: LiteralString = (
 class ScoreRow:
     """One customer's score by one model, with all that explains it.
 
-    ``fallback`` says why it is a base rate and not the model's own; None: it is the model's.
+    Attributes:
+        probability: of a model of classes; None: it predicts an amount.
+        amount: of a model of amounts, in the shop's currency; None: it predicts a probability.
+        margin: what the model adds up to: log-odds, or the logarithm of an amount.
+        fallback: why it is a base rate and not the model's own; None: it is the model's.
     """
 
     score_set: int
     model_id: str
     customer_id: str
     as_of: datetime
-    probability: float
+    probability: float | None
+    amount: float | None
     percentile: float
     margin: float
     base_value: float
@@ -74,6 +79,7 @@ def copy_scores(connection: Connection[TupleRow], rows: Iterable[ScoreRow]) -> i
                     row.customer_id,
                     row.as_of,
                     row.probability,
+                    row.amount,
                     row.percentile,
                     row.margin,
                     row.base_value,
@@ -112,8 +118,8 @@ def features_of_scores(
 ) -> dict[str, str]:
     """Return the features' SHA-256 by customer_id, from the first customer to the last.
 
-    Left out are base rates, and scores whose parts are farther than the tolerance (in log-odds)
-    from their margin.
+    Left out are base rates, and scores whose parts are farther than the tolerance from their
+    margin.
     """
     rows = connection.execute(
         "select customer_id, features_sha256 from ml.scores"
@@ -150,9 +156,9 @@ def keep_scores(
     """
     return connection.execute(
         "insert into ml.scores (" + SCORE_COLUMNS + ")"
-        " select %(score_set)s, model_id, customer_id, %(as_of)s, probability, stands.percentile,"
-        " margin, base_value, shap_values, feature_values, reasons, features_sha256,"
-        " %(scored_at)s, %(expires_at)s, fallback"
+        " select %(score_set)s, model_id, customer_id, %(as_of)s, probability, amount,"
+        " stands.percentile, margin, base_value, shap_values, feature_values, reasons,"
+        " features_sha256, %(scored_at)s, %(expires_at)s, fallback"
         " from unnest(%(customer_ids)s::text[], %(percentiles)s::float8[])"
         " as stands (customer_id, percentile) join ml.scores using (customer_id)"
         " where score_set = %(kept_set)s and model_id = %(model_id)s",
@@ -198,8 +204,8 @@ def newest_score(
     """
     with connection.cursor(row_factory=class_row(ScoreRow)) as cursor:
         return cursor.execute(
-            "select s.score_set, s.model_id, s.customer_id, s.as_of, s.probability, s.percentile,"
-            " s.margin, s.base_value, s.shap_values, s.feature_values, s.reasons,"
+            "select s.score_set, s.model_id, s.customer_id, s.as_of, s.probability, s.amount,"
+            " s.percentile, s.margin, s.base_value, s.shap_values, s.feature_values, s.reasons,"
             " s.features_sha256, s.scored_at, s.expires_at, s.fallback"
             " from ml.scores s"
             " join ml.score_sets t using (score_set) join ml.models m using (model_id)"

@@ -200,7 +200,8 @@ order by message_id
 
 SCORE_ROWS: LiteralString = """
 select
-    scores.model_id, scores.customer_id, probability, percentile,
+    scores.model_id, scores.customer_id, probability, amount,
+    num_nonnulls(probability, amount) as predictions, percentile,
     abs(base_value + (select sum(value) from unnest(shap_values) as value) - margin)
         as additivity_error,
     abs(jsonb_array_length(models.features) - cardinality(shap_values)) as contributions_missing,
@@ -220,14 +221,15 @@ SCORE_MODELS: LiteralString = """
 with scored as (
     select
         model_id, count(*) as score_rows, avg(probability) as mean_probability,
-        avg(percentile) as mean_percentile,
-        count(distinct probability) filter (where fallback is null) as distinct_probabilities,
+        avg(amount) as mean_amount, avg(percentile) as mean_percentile,
+        count(distinct coalesce(probability, amount)) filter (where fallback is null)
+            as distinct_predictions,
         count(fallback) as fallback_rows
     from ml.scores where score_set = %(score_set)s group by model_id
 )
 select
-    model_id, name, score_rows, mean_probability, mean_percentile, distinct_probabilities,
-    fallback_rows,
+    model_id, name, score_rows, mean_probability, mean_amount, mean_percentile,
+    distinct_predictions, fallback_rows,
     coalesce((
         select verdict from ml.drift_verdicts as drift
         where drift.score_set = %(score_set)s and drift.model_id = scored.model_id

@@ -22,7 +22,8 @@ FEATURES = (
     "cart_adds_since_last_order",
     "funnel_depth_30d",
 )
-MODEL_NAMES = ("purchase", "churn")
+MODEL_NAMES = ("purchase", "churn", "value")
+AMOUNTS = ("value",)
 KNOWN_NAMES = ("purchase", "page_view")
 
 
@@ -71,13 +72,16 @@ def feature_rows(rows: int = 40) -> pd.DataFrame:
 
 
 def score_rows(rows: int = 40) -> pd.DataFrame:
-    """Scores of one model."""
+    """Scores of a model of classes, and some of one of amounts."""
     numbers = np.arange(rows, dtype="float64")
+    is_amount = numbers >= rows - 5
     return pd.DataFrame(
         {
-            "model_id": "purchase-1",
+            "model_id": np.where(is_amount, "value-1", "purchase-1"),
             "customer_id": [f"c{n:.0f}" for n in numbers],
-            "probability": numbers / rows,
+            "probability": np.where(is_amount, np.nan, numbers / rows),
+            "amount": np.where(is_amount, 100.0 * numbers, np.nan),
+            "predictions": 1,
             "percentile": 100.0 * numbers / rows,
             "additivity_error": 1e-6,
             "contributions_missing": 0,
@@ -90,17 +94,18 @@ def score_rows(rows: int = 40) -> pd.DataFrame:
 
 
 def score_models() -> pd.DataFrame:
-    """Two models of one set."""
+    """Three models of one set."""
     return pd.DataFrame(
         {
-            "model_id": ["purchase-1", "churn-1"],
-            "name": ["purchase", "churn"],
+            "model_id": ["purchase-1", "churn-1", "value-1"],
+            "name": ["purchase", "churn", "value"],
             "score_rows": 40,
-            "mean_probability": [0.5, 0.1],
+            "mean_probability": [0.5, 0.1, np.nan],
+            "mean_amount": [np.nan, np.nan, 300.0],
             "mean_percentile": 50.0,
-            "distinct_probabilities": 40,
+            "distinct_predictions": 40,
             "fallback_rows": 0,
-            "drift": ["steady", "moved"],
+            "drift": ["steady", "moved", "steady"],
             "missing_records": 0.0,
             "unscored_champions": 0,
         }
@@ -117,7 +122,7 @@ def good() -> dict[str, tuple[pd.DataFrame, Suite]]:
         "feature columns": columns,
         "scores": (score_rows(), scores.rows_suite()),
         "models": (
-            scores.judged_models(score_models()),
+            scores.judged_models(score_models(), AMOUNTS),
             scores.models_suite(MODEL_NAMES, drift_stops=True),
         ),
     }
