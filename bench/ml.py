@@ -63,7 +63,16 @@ def _churn(asked: Asked, load: str) -> None:
     from bench import real_year
 
     with _postgres(asked) as admin_dsn:
-        real_year.show(real_year.measure(admin_dsn, say=asked.say), load=load)
+        trained = real_year.measure(admin_dsn, real_year.CLASSES, say=asked.say)
+        real_year.show(trained, load=load)
+
+
+def _value(asked: Asked, load: str) -> None:
+    from bench import real_year
+
+    with _postgres(asked) as admin_dsn:
+        trained = real_year.measure(admin_dsn, real_year.AMOUNTS, say=asked.say)
+        real_year.show_amounts(trained, load=load)
 
 
 def _oracle(asked: Asked, load: str) -> None:
@@ -133,6 +142,7 @@ def _postgres(asked: Asked) -> Iterator[str]:
 PARTS: dict[str, Callable[[Asked, str], None]] = {
     "shoppers": _shoppers,
     "churn": _churn,
+    "value": _value,
     "oracle": _oracle,
     "training": _training,
     "memory": _memory,
