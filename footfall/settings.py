@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     raw_retention_days: int | None = Field(default=None, ge=1)
     promotion_approval: Literal["none", "required"] = "none"
     score_ttl_hours: int = 48
+    experiment: str | None = None
+    experiment_arms: str = "treatment=90,holdout=10"
     drift: Literal["warn", "block"] = "warn"
     model_max_age_days: int = Field(default=60, ge=1)
     features_max_age_hours: int = Field(default=48, ge=1)
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
         *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file", "raw_retention_days"),
-        *("search_seconds", "dask_scheduler"),
+        *("search_seconds", "dask_scheduler", "experiment"),
         mode="before",
     )
     @classmethod

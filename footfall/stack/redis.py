@@ -10,6 +10,7 @@ from footfall.stack.process import Process, start
 from footfall.stack.server import NotYet, Server
 
 ANSWER_SECONDS = 3
+LONGEST_COMPACT = "4096"  # bytes of a field; one longer, as reasons are, makes a hash a table
 POLICY = "noeviction"  # a record is there until it expires, or until it is replaced
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -71,6 +72,7 @@ class Redis(Server):
             "port": str(port),
             "dir": str(self.folder),
             "maxmemory-policy": POLICY,
+            "hash-max-listpack-value": LONGEST_COMPACT,
             "appendonly": "yes",
             "appendfsync": "everysec",
             "save": "",

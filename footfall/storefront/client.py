@@ -1,74 +1,104 @@
 """Read customers' records: one round trip, one whole publication, never an expired score.
 
-Both clients call the function ``ff_get``, which each publication loads into the server: it looks up
-``ff:current`` and the records in one atomic step. Where a server has lost that function, two plain
-reads take its place. A shop goes on when Redis does not: what cannot be read in time is "unknown".
+A shop goes on when Redis does not: what cannot be read in time is "unknown". How the live
+publication is found, and what is shown to who is unknown, is in ``reading``; here are the sockets
+and the clocks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
-import redis.asyncio
-from redis import Redis
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    ConnectionError,
-    NoPermissionError,
-    ResponseError,
-    TimeoutError,
-)
-from redis.retry import Retry
+from footfall.storefront.address import Address, opened_by
+from footfall.storefront.reading import LIVE, MOST_CUSTOMERS, Command, Reader
+from footfall.storefront.record import Profile
 
-from footfall.storefront.record import CURRENT_KEY, Profile, decode, record_key, unknown
+__all__ = ["MOST_CUSTOMERS", "AsyncStorefront", "Storefront"]
 
 TIMEOUT_SECONDS = 0.25
-MOST_CUSTOMERS = 1000
-"""How many customers one get_many may ask for: the server answers nobody else meanwhile."""
-
-Answer = tuple[str | None, list[Mapping[str, str]]]
+POINTER_SECONDS = 1.0
+"""How long a pointer is kept on a cluster, where no function reaches both pointer and record."""
 
 
-class Storefront:
-    """A reader for threads; safe to share between them.
-
-    >>> shop = Storefront("redis://localhost:6379", fallback_products=["gift-card"])
-    >>> profile = shop.get("c0f1e2d3c4b5a6978899")  # doctest: +SKIP
-    """
+class _Client:
+    """What both clients are made of."""
 
     def __init__(
         self,
         url: str,
         *,
         timeout: float = TIMEOUT_SECONDS,
+        pointer_seconds: float | None = None,
         fallback_products: Sequence[str] = (),
     ) -> None:
         """Connect lazily.
 
         Args:
-            url: ``redis://[[user]:password@]host:port[/db]``, or ``rediss://`` for TLS.
+            url: ``redis://[[user]:password@]host:port[/db]``, ``rediss://`` for TLS,
+                ``redis+sentinel://host:port,host:port/name``, ``redis+cluster://host:port``.
             timeout: seconds to wait for a connection, and again for the answer.
-            fallback_products: what to show to a customer about whom nothing is known.
+            pointer_seconds: how old the client's own copy of ``ff:current`` may be. 0 asks for it
+                in each read; default 0, on a cluster 1.
+            fallback_products: what to show to who is unknown, when the publication says nothing.
+
+        Raises:
+            ValueError: the URL is no Redis's.
         """
-        self._fallback = tuple(fallback_products)
-        self._redis = Redis.from_url(
-            url, **_options(timeout), retry=Retry(NoBackoff(), 1, (ConnectionError,))
+        place = Address(url, timeout=timeout)
+        if pointer_seconds is None:
+            pointer_seconds = POINTER_SECONDS if place.is_cluster else 0.0
+        self._place = place
+        self._in_one_step = not place.is_cluster  # a publisher may change records between two
+        self._redis: Any = None
+        self._reader = Reader(
+            fallback_products=fallback_products,
+            pointer_seconds=pointer_seconds,
+            is_cluster=place.is_cluster,
         )
 
     @property
     def address(self) -> str:
-        """Host and port of the server, without the password."""
-        place = self._redis.connection_pool.connection_kwargs
-        return str(place.get("path") or f"{place['host']}:{place['port']}")
+        """Host and port, without the password."""
+        return self._place.text
 
-    def get(self, customer_id: str, *, now: datetime | None = None) -> Profile:
-        """Return what is known about a customer at ``now`` (default: the wall clock)."""
-        return self.get_many([customer_id], now=now)[customer_id]
+    def _open(self) -> list[Any]:
+        return [] if self._redis is None else opened_by(self._redis)
+
+    def _steps(
+        self, customer_ids: Iterable[str], segments: Mapping[str, str] | None, now: datetime | None
+    ) -> Generator[list[Command], list[Any], dict[str, Profile]]:
+        return self._reader.read(
+            customer_ids,
+            segments=segments or {},
+            now=now or datetime.now(UTC),
+            tick=time.monotonic(),
+        )
+
+
+class Storefront(_Client):
+    """A reader for threads; safe to share between them.
+
+    >>> shop = Storefront("redis://localhost:6379", fallback_products=["gift-card"])
+    >>> profile = shop.get("c0f1e2d3c4b5a6978899")  # doctest: +SKIP
+    """
+
+    def get(
+        self, customer_id: str, *, segment: str | None = None, now: datetime | None = None
+    ) -> Profile:
+        """Return what is known about a customer at ``now`` (default: the wall clock).
+
+        ``segment`` chooses the fallback of a customer whom the caller knows, and Redis does not.
+        """
+        segments = {customer_id: segment} if segment else None
+        return self.get_many([customer_id], segments=segments, now=now)[customer_id]
 
     def get_many(
-        self, customer_ids: Iterable[str], *, now: datetime | None = None
+        self,
+        customer_ids: Iterable[str],
+        *,
+        segments: Mapping[str, str] | None = None,
+        now: datetime | None = None,
     ) -> dict[str, Profile]:
         """Return up to 1,000 customers' profiles, all of one publication.
 
@@ -76,32 +106,44 @@ class Storefront:
             ValueError: more than 1,000 customers.
             redis.RedisError: the server answered, with an error (password, permission).
         """
-        wanted = _wanted(customer_ids)
+        steps = self._steps(customer_ids, segments, now)
         try:
-            answer = self._ask(wanted)
-        except AuthenticationError:
-            raise
-        except (ConnectionError, TimeoutError):
-            return {name: unknown(name, "unavailable", self._fallback) for name in wanted}
-        return _profiles(wanted, answer, now, self._fallback)
+            commands = next(steps)
+            while True:
+                try:
+                    answers = self._send(commands)
+                except Exception as error:
+                    commands = steps.throw(error)
+                else:
+                    commands = steps.send(answers)
+        except StopIteration as end:
+            profiles: dict[str, Profile] = end.value
+            return profiles
 
-    def _ask(self, wanted: list[str]) -> Answer:
-        try:
-            return _answer(self._redis.fcall_ro("ff_get", 1, CURRENT_KEY, *wanted))
-        except ResponseError as error:
-            if not _lacks_function(error):
-                raise
-        version = self._redis.get(CURRENT_KEY)
-        if version is None:
-            return None, [{} for _ in wanted]
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for customer_id in wanted:
-                pipeline.hgetall(record_key(str(version), customer_id))
-            return str(version), pipeline.execute()
+    def version(self) -> str | None:
+        """Return the live publication's version, None if there is none.
+
+        Raises:
+            redis.RedisError: Redis does not answer, or refuses to.
+        """
+        version: str | None = self._send([LIVE])[0]
+        return version
+
+    def _send(self, commands: list[Command]) -> list[Any]:
+        if self._redis is None:
+            self._redis = self._place.connect()
+        if len(commands) == 1:
+            return [self._redis.execute_command(*commands[0])]
+        with self._redis.pipeline(transaction=self._in_one_step) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = pipeline.execute()
+            return answers
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        for client in self._open():
+            client.close()
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -112,61 +154,58 @@ class Storefront:
         self.close()
 
 
-class AsyncStorefront:
+class AsyncStorefront(_Client):
     """The same reader for asyncio."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float = TIMEOUT_SECONDS,
-        fallback_products: Sequence[str] = (),
-    ) -> None:
-        """Connect lazily; the arguments are Storefront's."""
-        self._fallback = tuple(fallback_products)
-        self._redis = redis.asyncio.Redis.from_url(
-            url, **_options(timeout), retry=AsyncRetry(NoBackoff(), 1, (ConnectionError,))
-        )
-
-    async def get(self, customer_id: str, *, now: datetime | None = None) -> Profile:
+    async def get(
+        self, customer_id: str, *, segment: str | None = None, now: datetime | None = None
+    ) -> Profile:
         """Return what is known about a customer at ``now`` (default: the wall clock)."""
-        return (await self.get_many([customer_id], now=now))[customer_id]
+        segments = {customer_id: segment} if segment else None
+        return (await self.get_many([customer_id], segments=segments, now=now))[customer_id]
 
     async def get_many(
-        self, customer_ids: Iterable[str], *, now: datetime | None = None
+        self,
+        customer_ids: Iterable[str],
+        *,
+        segments: Mapping[str, str] | None = None,
+        now: datetime | None = None,
     ) -> dict[str, Profile]:
-        """Return up to 1,000 customers' profiles, all of one publication.
-
-        Raises:
-            ValueError: more than 1,000 customers.
-            redis.RedisError: the server answered, with an error (password, permission).
-        """
-        wanted = _wanted(customer_ids)
+        """Return up to 1,000 customers' profiles, as Storefront does."""
+        steps = self._steps(customer_ids, segments, now)
         try:
-            answer = await self._ask(wanted)
-        except AuthenticationError:
-            raise
-        except (ConnectionError, TimeoutError):
-            return {name: unknown(name, "unavailable", self._fallback) for name in wanted}
-        return _profiles(wanted, answer, now, self._fallback)
+            commands = next(steps)
+            while True:
+                try:
+                    answers = await self._send(commands)
+                except Exception as error:
+                    commands = steps.throw(error)
+                else:
+                    commands = steps.send(answers)
+        except StopIteration as end:
+            profiles: dict[str, Profile] = end.value
+            return profiles
 
-    async def _ask(self, wanted: list[str]) -> Answer:
-        try:
-            return _answer(await self._redis.fcall_ro("ff_get", 1, CURRENT_KEY, *wanted))
-        except ResponseError as error:
-            if not _lacks_function(error):
-                raise
-        version = await self._redis.get(CURRENT_KEY)
-        if version is None:
-            return None, [{} for _ in wanted]
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for customer_id in wanted:
-                pipeline.hgetall(record_key(str(version), customer_id))
-            return str(version), await pipeline.execute()
+    async def version(self) -> str | None:
+        """Return the live publication's version, as Storefront does."""
+        version: str | None = (await self._send([LIVE]))[0]
+        return version
+
+    async def _send(self, commands: list[Command]) -> list[Any]:
+        if self._redis is None:
+            self._redis = self._place.connect_async()
+        if len(commands) == 1:
+            return [await self._redis.execute_command(*commands[0])]
+        pipeline = self._redis.pipeline(transaction=self._in_one_step)
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = await pipeline.execute()
+        return answers
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        for client in self._open():
+            await client.aclose()
 
     async def __aenter__(self) -> Self:
         """Return the reader itself."""
@@ -175,40 +214,3 @@ class AsyncStorefront:
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self.close()
-
-
-def _options(timeout: float) -> dict[str, Any]:
-    return {
-        "decode_responses": True,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-    }
-
-
-def _wanted(customer_ids: Iterable[str]) -> list[str]:
-    wanted = list(dict.fromkeys(customer_ids))
-    if len(wanted) > MOST_CUSTOMERS:
-        raise ValueError(f"{len(wanted)} customers in one read; ask for {MOST_CUSTOMERS} at most")
-    return wanted
-
-
-def _answer(reply: list[Any]) -> Answer:
-    version, *records = reply
-    return version, [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in records]
-
-
-def _lacks_function(error: ResponseError) -> bool:
-    if isinstance(error, NoPermissionError):
-        return False
-    return "Function not found" in str(error) or "unknown command" in str(error)
-
-
-def _profiles(
-    wanted: list[str], answer: Answer, now: datetime | None, fallback: Sequence[str]
-) -> dict[str, Profile]:
-    version, records = answer
-    moment = now or datetime.now(UTC)
-    return {
-        name: decode(name, fields, version=version, now=moment, fallback_products=fallback)
-        for name, fields in zip(wanted, records, strict=True)
-    }

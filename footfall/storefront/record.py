@@ -1,7 +1,8 @@
 """The record that a shop reads: one flat Redis hash per customer and publication.
 
 ``ff:current`` holds the version of the live publication; the record of a customer lies at
-``ff:<version>:c:<customer_id>``. Values are text: numbers, ISO 8601 instants in UTC, words, and
+``ff:<version>:c:<customer_id>``, what to show to others at ``ff:<version>:f:segment:<segment>`` and
+``ff:<version>:f:popular``. Values are text: numbers, ISO 8601 instants in UTC, words, and
 JSON where a field is a list or a mapping. A field that is not known is absent.
 
 ``schema`` counts breaking changes only. A reader ignores fields that it does not know, so that a
@@ -21,11 +22,12 @@ CURRENT_KEY = "ff:current"
 
 Status = Literal["fresh", "unknown"]
 Why = Literal["unpublished", "absent", "expired", "unreadable", "unavailable"]
+Source = Literal["record", "segment", "popular", "caller"]
 
 SCORES = ("purchase", "churn", "discount")
 AMOUNTS = ("value",)
 _NUMBERS = tuple(name + suffix for name in (*SCORES, *AMOUNTS) for suffix in ("", "_percentile"))
-_TEXTS = ("segment", "version")
+_TEXTS = ("segment", "version", "experiment", "arm")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
 _LISTS_AND_MAPPINGS = ("reasons", "products", "models")
 _FALLBACK = ("fallback", "fallback_reasons")
@@ -43,7 +45,8 @@ class Profile:
     Probabilities are 0 to 1, percentiles 0 to 100; ``value`` is the net revenue expected within 90
     days, in the shop's currency; ``None`` where no model scored. With ``fallback`` some are base
     rates of the customer's segment, because no model may score now; ``fallback_reasons`` says which
-    and why.
+    and why. ``products_from`` says whose the products are: the customer's ``record``, their
+    ``segment``, what is ``popular``, or the ``caller``'s own list.
     """
 
     customer_id: str
@@ -67,6 +70,9 @@ class Profile:
     fallback: bool = False
     fallback_reasons: Mapping[str, str] = field(default_factory=dict)
     version: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    products_from: Source = "record"
     schema: int = SCHEMA
 
     @property
@@ -108,6 +114,11 @@ class Profile:
 def record_key(version: str, customer_id: str) -> str:
     """Return the key of one customer's record in one publication."""
     return f"ff:{version}:c:{customer_id}"
+
+
+def fallback_key(version: str, segment: str | None = None) -> str:
+    """Return the key of what to show to who has no record: of a segment, or popular with all."""
+    return f"ff:{version}:f:popular" if segment is None else f"ff:{version}:f:segment:{segment}"
 
 
 def encode(profile: Profile) -> dict[str, str]:
@@ -183,8 +194,48 @@ def decode(
 def unknown(customer_id: str, why: Why, fallback_products: Sequence[str] = ()) -> Profile:
     """Return the profile of a customer about whom nothing may be said."""
     return Profile(
-        customer_id=customer_id, status="unknown", why=why, products=tuple(fallback_products)
+        customer_id=customer_id,
+        status="unknown",
+        why=why,
+        products=tuple(fallback_products),
+        products_from="caller",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """What to show to customers without a record, until ``expires_at``; best first."""
+
+    products: Sequence[str]
+    version: str
+    expires_at: datetime
+
+
+def encode_fallback(fallback: Fallback) -> dict[str, str]:
+    """Return the flat hash of a fallback."""
+    return {
+        "schema": str(SCHEMA),
+        "version": fallback.version,
+        "products": _json(list(fallback.products)),
+        "expires_at": _instant_text(fallback.expires_at),
+    }
+
+
+def decode_fallback(fields: Mapping[str, str], *, version: str) -> Fallback | None:
+    """Return the fallback in a hash; None if there is none that can be read and is of ``version``.
+
+    Whether it is over yet is for the caller to ask.
+    """
+    try:
+        found = Fallback(
+            products=tuple(str(product) for product in json.loads(fields["products"])),
+            version=fields["version"],
+            expires_at=_instant(fields["expires_at"]),
+        )
+        readable = int(fields["schema"]) <= SCHEMA
+    except (KeyError, ValueError, TypeError):
+        return None
+    return found if readable and found.version == version else None
 
 
 def _read(customer_id: str, fields: Mapping[str, str]) -> Profile:
@@ -207,11 +258,12 @@ def _read(customer_id: str, fields: Mapping[str, str]) -> Profile:
     )
 
 
+@lru_cache(maxsize=64)  # a publication's records share their instants
 def _instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-@lru_cache(maxsize=64)  # a publication's records share their instants
+@lru_cache(maxsize=64)
 def _instant_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +15,14 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from footfall.publish import store
 from footfall.storefront.client import MOST_CUSTOMERS, AsyncStorefront, Storefront
-from footfall.storefront.record import Profile, encode, record_key
+from footfall.storefront.record import (
+    Fallback,
+    Profile,
+    encode,
+    encode_fallback,
+    fallback_key,
+    record_key,
+)
 
 NOW = datetime.now(UTC)  # Redis expires keys by its own clock
 Read = Callable[..., dict[str, Profile]]
@@ -36,22 +45,28 @@ def publish(client: Redis, version: str, customer_id: str = "c1") -> None:
     client.set("ff:current", version)
 
 
-def read_blocking(url: str, *names: str, timeout: float = 5, now: datetime = NOW):
-    with Storefront(url, timeout=timeout, fallback_products=["gift-card"]) as storefront:
+def read_blocking(url: str, *names: str, timeout: float = 5, now: datetime = NOW, **options):
+    with Storefront(url, timeout=timeout, fallback_products=["gift-card"], **options) as storefront:
         return storefront.get_many(names, now=now)
 
 
-def read_async(url: str, *names: str, timeout: float = 5, now: datetime = NOW):
+def read_async(url: str, *names: str, timeout: float = 5, now: datetime = NOW, **options):
     async def read() -> dict[str, Profile]:
         async with AsyncStorefront(
-            url, timeout=timeout, fallback_products=["gift-card"]
+            url, timeout=timeout, fallback_products=["gift-card"], **options
         ) as storefront:
             return await storefront.get_many(names, now=now)
 
     return asyncio.run(read())
 
 
-@pytest.fixture(params=[read_blocking, read_async], ids=["blocking", "async"])
+@pytest.fixture(
+    params=[
+        pytest.param(partial(way, pointer_seconds=seconds), id=f"{way.__name__}-{seconds}")
+        for way in (read_blocking, read_async)
+        for seconds in (0, 60)
+    ]
+)
 def read(request: pytest.FixtureRequest) -> Read:
     return request.param
 
@@ -122,25 +137,49 @@ def test_more_customers_than_redis_should_stop_for_are_refused(
         read(redis_url, *(f"c{number}" for number in range(MOST_CUSTOMERS + 1)))
 
 
+@contextmanager
+def commands(server: Redis) -> Iterator[list[str]]:
+    """Yield the commands that reach the server while the block lasts, once it is over."""
+    seen: list[str] = []
+    with server.monitor() as monitor:
+        yield seen
+        server.echo("the end")
+        for one in monitor.listen():
+            if one["command"] == "ECHO the end":
+                return
+            name = one["command"].split()[0].upper()
+            if one["client_type"] != "lua" and name not in ("HELLO", "CLIENT"):
+                seen.append(name)
+
+
 def test_a_read_is_one_round_trip_also_right_after_a_flip(server: Redis, redis_url: str):
-    with Storefront(redis_url, timeout=5) as storefront, server.monitor() as monitor:
+    with Storefront(redis_url, timeout=5) as storefront:
         storefront.get("c1", now=NOW)
         for version in ("8", "9"):
             publish(server, version)
-            server.ping()  # nothing of ours: marks the place
-            assert storefront.get("c1", now=NOW).version == version
-            storefront.get_many(["c1", "c2"], now=NOW)
-            server.ping()
-        server.echo("the end")
-        commands = []
-        for seen in monitor.listen():
-            if seen["client_type"] != "lua":
-                commands.append(seen["command"].split()[0].upper())
-            if seen["command"] == "ECHO the end":
-                break
-    marks = [place for place, name in enumerate(commands) if name == "PING"]
-    for start, end in zip(marks[::2], marks[1::2], strict=True):
-        assert commands[start + 1 : end] == ["FCALL_RO", "FCALL_RO"]
+            with commands(server) as seen:
+                assert storefront.get("c1", now=NOW).version == version
+                storefront.get_many(["c1", "c1"], now=NOW)
+            assert seen == ["FCALL_RO", "FCALL_RO"]
+
+
+def test_what_is_popular_is_asked_for_once_per_publication(server: Redis, redis_url: str):
+    popular = Fallback(products=("tea",), version="7", expires_at=NOW + timedelta(hours=1))
+    server.hset(fallback_key("7"), mapping=encode_fallback(popular))
+    with Storefront(redis_url, timeout=5) as storefront, commands(server) as seen:
+        for _ in range(2):
+            profile = storefront.get("c2", now=NOW)
+            assert (profile.products, profile.products_from) == (("tea",), "popular")
+    assert seen == ["FCALL_RO", "HGETALL", "FCALL_RO"]
+
+
+def test_with_a_kept_pointer_a_read_is_one_hgetall(server: Redis, redis_url: str):
+    with Storefront(redis_url, timeout=5, pointer_seconds=3600) as storefront:
+        storefront.get("c1", now=NOW)
+        publish(server, "8")
+        with commands(server) as seen:
+            assert storefront.get("c1", now=NOW).version == "7"
+    assert seen == ["HGETALL"]
 
 
 def test_a_broken_connection_is_made_again(server: Redis, redis_url: str):
@@ -148,6 +187,17 @@ def test_a_broken_connection_is_made_again(server: Redis, redis_url: str):
         assert storefront.get("c1", now=NOW).is_known
         server.client_kill_filter(_type="normal", skipme=True)
         assert storefront.get("c1", now=NOW).is_known
+
+
+def test_a_url_of_nothing_that_is_read_is_refused():
+    for wrong in ("http://localhost", "redis+magic://localhost", "redis+sentinel://localhost"):
+        with pytest.raises(ValueError, match="redis"):
+            Storefront(wrong)
+
+
+def test_the_address_has_no_password():
+    url = "redis+sentinel://shop:secret@s1:1,s2:2/master?sentinel_password=secret"
+    assert Storefront(url).address == "s1:1,s2:2"
 
 
 def test_without_now_the_wall_clock_decides(server: Redis, redis_url: str):

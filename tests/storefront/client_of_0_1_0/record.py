@@ -1,0 +1,197 @@
+"""The record that a shop reads: one flat Redis hash per customer and publication.
+
+``ff:current`` holds the version of the live publication; the record of a customer lies at
+``ff:<version>:c:<customer_id>``. Values are text: numbers, ISO 8601 instants in UTC, words, and
+JSON where a field is a list or a mapping. A field that is not known is absent.
+
+``schema`` counts breaking changes only. A reader ignores fields that it does not know, so that a
+new field breaks nobody; it answers "unknown" to a schema newer than its own.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+SCHEMA = 1
+CURRENT_KEY = "ff:current"
+
+Status = Literal["fresh", "unknown"]
+Why = Literal["unpublished", "absent", "expired", "unreadable", "unavailable"]
+
+_NUMBERS = ("purchase", "purchase_percentile", "churn", "churn_percentile")
+_TEXTS = ("segment", "version")
+_INSTANTS = ("as_of", "scored_at", "expires_at")
+_LISTS_AND_MAPPINGS = ("reasons", "products", "models")
+_json = json.JSONEncoder(ensure_ascii=False).encode
+FIELDS = ("schema", *_NUMBERS, *_TEXTS, *_INSTANTS, *_LISTS_AND_MAPPINGS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known about one customer, or that nothing is.
+
+    ``status`` is ``fresh`` or ``unknown``; ``why`` says why it is unknown: all is ``unpublished``,
+    the customer ``absent``, the score ``expired``, the record ``unreadable`` to this client, or
+    Redis ``unavailable``. An unknown profile carries no score, only the fallback ``products``.
+    Probabilities are 0 to 1, percentiles 0 to 100; ``None`` where no model scored.
+    """
+
+    customer_id: str
+    status: Status = "fresh"
+    why: Why | None = None
+    purchase: float | None = None
+    purchase_percentile: float | None = None
+    churn: float | None = None
+    churn_percentile: float | None = None
+    segment: str | None = None
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    products: Sequence[str] = ()
+    as_of: datetime | None = None
+    scored_at: datetime | None = None
+    expires_at: datetime | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    version: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are scores to act on."""
+        return self.status == "fresh"
+
+    def line(self) -> str:
+        """Return the profile in one readable line."""
+        if self.expires_at is None or self.as_of is None:
+            return f"{self.customer_id}: unknown ({self.why})"
+        scores = [
+            f"{name} {probability:.3f} (percentile {percentile:.0f})"
+            for name, probability, percentile in (
+                ("purchase", self.purchase, self.purchase_percentile),
+                ("churn", self.churn, self.churn_percentile),
+            )
+            if probability is not None and percentile is not None
+        ]
+        return (
+            f"{self.customer_id}: {', '.join([self.segment or 'no segment', *scores])}; "
+            f"as of {_instant_text(self.as_of)}, version {self.version}, "
+            f"expires {_instant_text(self.expires_at)}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the profile with JSON's types only; instants as ISO 8601."""
+        facts = asdict(self)
+        facts["products"] = list(self.products)
+        facts["reasons"] = {model: list(words) for model, words in self.reasons.items()}
+        for name in _INSTANTS:
+            facts[name] = None if facts[name] is None else _instant_text(facts[name])
+        return facts
+
+
+def record_key(version: str, customer_id: str) -> str:
+    """Return the key of one customer's record in one publication."""
+    return f"ff:{version}:c:{customer_id}"
+
+
+def encode(profile: Profile) -> dict[str, str]:
+    """Return the flat hash of a profile; what is None is left out.
+
+    Raises:
+        ValueError: no version or expires_at, or a number that is not finite; names field and value.
+    """
+    fields = {"schema": str(profile.schema)}
+    for name in _NUMBERS:
+        number = getattr(profile, name)
+        if number is not None:
+            if not math.isfinite(number):
+                raise ValueError(f"{name} of {profile.customer_id} is {number}, no finite number")
+            fields[name] = repr(float(number))
+    for name in _TEXTS:
+        text = getattr(profile, name)
+        if text is not None:
+            fields[name] = text
+    for name in _INSTANTS:
+        moment = getattr(profile, name)
+        if moment is not None:
+            fields[name] = _instant_text(moment)
+    for name in _LISTS_AND_MAPPINGS:
+        fields[name] = _json(getattr(profile, name))
+    for name in ("version", "expires_at"):
+        if name not in fields:
+            raise ValueError(f"the record of {profile.customer_id} has no {name}")
+    return fields
+
+
+def decode(
+    customer_id: str,
+    fields: Mapping[str, str],
+    *,
+    version: str | None,
+    now: datetime,
+    fallback_products: Sequence[str] = (),
+) -> Profile:
+    """Judge what Redis answered, and return it as a profile.
+
+    Args:
+        customer_id: whose record was asked for.
+        fields: the hash, empty when there is none.
+        version: the live publication; None when there is none.
+        now: the instant at which the score has to be fresh still.
+        fallback_products: what to show to a customer about whom nothing is known.
+
+    Returns:
+        A fresh profile, or an unknown one: never a score at or after its ``expires_at``, a record
+        of another publication, or a schema that this client cannot read.
+    """
+
+    def nothing(why: Why) -> Profile:
+        return unknown(customer_id, why, fallback_products)
+
+    if version is None:
+        return nothing("unpublished")
+    if not fields:
+        return nothing("absent")
+    try:
+        profile = _read(customer_id, fields)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return nothing("unreadable")
+    if profile.schema > SCHEMA or profile.version != version or profile.expires_at is None:
+        return nothing("unreadable")
+    return profile if now < profile.expires_at else nothing("expired")
+
+
+def unknown(customer_id: str, why: Why, fallback_products: Sequence[str] = ()) -> Profile:
+    """Return the profile of a customer about whom nothing may be said."""
+    return Profile(
+        customer_id=customer_id, status="unknown", why=why, products=tuple(fallback_products)
+    )
+
+
+def _read(customer_id: str, fields: Mapping[str, str]) -> Profile:
+    plain: dict[str, Any] = {
+        name: read(fields[name])
+        for names, read in ((_NUMBERS, float), (_TEXTS, str), (_INSTANTS, _instant))
+        for name in names
+        if name in fields
+    }
+    reasons = json.loads(fields.get("reasons", "{}"))
+    return Profile(
+        customer_id=customer_id,
+        **plain,
+        reasons={str(model): tuple(words) for model, words in reasons.items()},
+        products=tuple(str(product) for product in json.loads(fields.get("products", "[]"))),
+        models=dict(json.loads(fields.get("models", "{}"))),
+        schema=int(fields["schema"]),
+    )
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=64)  # a publication's records share their instants
+def _instant_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
