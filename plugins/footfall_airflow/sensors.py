@@ -16,7 +16,10 @@ class ScoreSetSensor(BaseSensorOperator):
     """Wait for a score set that is complete, passed its gate, and was not published yet.
 
     Looks once; if there is none, the triggerer waits in its place until ``timeout``. Returns
-    ``{"score_set": …, "as_of": …}``.
+    ``{"score_set": …, "as_of": …}``. When the time is over it fails with the reason if a set is
+    stuck: complete, but never checked or stopped by its gate, or Postgres is away. If there was
+    nothing to wait for (all is published, or a set is being scored), it timed out, which
+    ``soft_fail`` makes a skip.
     """
 
     def __init__(self, *, poke_interval: float = POLL_SECONDS, **kwargs: Any) -> None:
@@ -44,8 +47,13 @@ class ScoreSetSensor(BaseSensorOperator):
         """Return what the trigger found.
 
         Raises:
-            AirflowSensorTimeout: it found nothing in time; says why.
+            NotReady: a set is stuck; says which and why. No ``soft_fail`` hides it.
+            AirflowSensorTimeout: there was nothing to wait for; says why.
         """
-        if "score_set" not in event:
-            raise AirflowSensorTimeout(event["reason"])
-        return event
+        from footfall.errors import NotReady
+
+        if "score_set" in event:
+            return event
+        if event["stuck"]:
+            raise NotReady(event["reason"])
+        raise AirflowSensorTimeout(event["reason"])

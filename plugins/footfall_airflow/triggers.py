@@ -31,35 +31,51 @@ class ScoreSetTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire once: with the score set, or with the reason why none came in time."""
+        """Fire once: with the score set, or with the reason why none came in time.
+
+        ``stuck`` is whether a set waits that will not become ready by itself.
+        """
         from psycopg import OperationalError
 
         deadline = datetime.fromisoformat(self.deadline)
-        problem = "none is complete and past its gate"
-        while datetime.now(UTC) < deadline:
+        problem, stuck = "Postgres was not asked", False
+        while True:
             try:
-                ready = await self._wait(deadline)
+                ready, problem, stuck = await self._wait(deadline)
             except OperationalError as error:  # Postgres restarts: connect again
                 problem = f"Postgres does not answer ({str(error).strip().splitlines()[-1]})"
-                await asyncio.sleep(self.poll_seconds)
-                continue
+                ready, stuck = None, True
             if ready is not None:
                 yield TriggerEvent(ready)
                 return
-        yield TriggerEvent({"reason": f"no score set to publish until {self.deadline}: {problem}"})
+            if datetime.now(UTC) >= deadline:
+                break
+            await asyncio.sleep(self.poll_seconds)
+        reason = f"no score set to publish until {self.deadline}: {problem}"
+        yield TriggerEvent({"reason": reason, "stuck": stuck})
 
-    async def _wait(self, deadline: datetime) -> dict[str, Any] | None:
+    async def _wait(self, deadline: datetime) -> tuple[dict[str, Any] | None, str, bool]:
+        """Look until there is a set or no time; give the set, or the problem and if it is stuck."""
         from psycopg import AsyncConnection
 
         from footfall.publish.newest import newest_unpublished_async
         from footfall.settings import settings
+        from footfall.warehouse.awaited import newest_awaited
 
         async with await AsyncConnection.connect(
             settings().postgres, autocommit=True, connect_timeout=10, options="-c timezone=UTC"
         ) as connection:
-            while datetime.now(UTC) < deadline:
+            while True:
                 ready = await newest_unpublished_async(connection)
                 if ready is not None:
-                    return {"score_set": ready.score_set, "as_of": ready.as_of.isoformat()}
+                    return (
+                        {"score_set": ready.score_set, "as_of": ready.as_of.isoformat()},
+                        "",
+                        False,
+                    )
+                if datetime.now(UTC) >= deadline:
+                    awaited = await newest_awaited(connection)
+                    if awaited is None:
+                        return None, "all that was scored is published", False
+                    return None, awaited.problem, awaited.is_stuck
                 await asyncio.sleep(self.poll_seconds)
-        return None

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from footfall.errors import NotReady
 from footfall.publish.newest import newest_unpublished
 from footfall.publish.publication import publish, rollback
 from footfall.settings import ROOT
@@ -77,19 +79,77 @@ def test_the_trigger_outlives_a_lost_connection(shop: Shop):
     assert asyncio.run(wait_cut_pass()) == ready(1)
 
 
-def test_the_trigger_says_why_it_gave_up(
+def test_the_trigger_wakes_within_two_seconds(shop: Shop):
+    from footfall_airflow.sensors import ScoreSetSensor
+
+    interval = ScoreSetSensor(task_id="wait").poke_interval
+
+    async def wait_then_pass() -> float:
+        waiting = asyncio.create_task(fire(trigger(poll_seconds=interval)))
+        await asyncio.wait([waiting], timeout=0.1)
+        shop.score()
+        passed = time.monotonic()
+        await waiting
+        return time.monotonic() - passed
+
+    assert asyncio.run(wait_then_pass()) < 2
+
+
+def test_a_trigger_that_died_with_its_triggerer_goes_on_in_another(shop: Shop):
+    from airflow.sdk.module_loading import import_string
+
+    async def wait_die_go_on() -> dict[str, Any]:
+        first = trigger()
+        waiting = asyncio.create_task(fire(first))
+        await asyncio.wait([waiting], timeout=10 * FAST)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        path, arguments = json.loads(json.dumps(first.serialize()))
+        second = import_string(path)(**arguments)
+        assert second.deadline == first.deadline
+        shop.score()
+        return await fire(second)
+
+    assert asyncio.run(wait_die_go_on()) == ready(1)
+
+
+def test_the_trigger_says_why_it_gave_up_and_whether_a_set_is_stuck(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ):
+    def told(deadline: str = PAST) -> tuple[str, bool]:
+        event = asyncio.run(fire(trigger(deadline=deadline)))
+        return event["reason"].removeprefix(f"no score set to publish until {deadline}: "), event[
+            "stuck"
+        ]
+
     soon = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
-    reason = asyncio.run(fire(trigger(deadline=soon)))["reason"]
-    assert reason == f"no score set to publish until {soon}: none is complete and past its gate"
-    assert "reason" in asyncio.run(fire(trigger(deadline=PAST)))
+    assert told(soon) == ("all that was scored is published", False)
+    shop.score(complete=False)
+    assert told() == (
+        "score set 1 (as of 2018-01-02T00:00:00Z) is not complete; "
+        "if nothing scores now: footfall score",
+        False,
+    )
+    second = shop.score(verdict=None)
+    assert told() == (
+        "score set 2 (as of 2018-01-02T00:00:00Z) was not checked by the gate; "
+        "run: footfall gate scores",
+        True,
+    )
+    shop.judge(second, "stop")
+    reason, is_stuck = told()
+    assert reason.startswith("the gate stopped score set 2")
+    assert is_stuck
+    shop.judge(second, "pass")
+    publish(now=NOW, actor="test")
+    assert told() == ("all that was scored is published", False)
 
     set_environment(monkeypatch, postgres_dsn="postgresql://footfall:secret@127.0.0.1:1/footfall")
-    soon = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
-    reason = asyncio.run(fire(trigger(deadline=soon)))["reason"]
+    reason, is_stuck = told()
     assert "Postgres does not answer" in reason
     assert "secret" not in reason
+    assert is_stuck
 
 
 def test_a_trigger_survives_being_stored_and_loaded(shop: Shop):
@@ -118,7 +178,24 @@ def test_the_sensor_returns_at_once_what_is_ready_and_defers_otherwise(shop: Sho
     assert sensor.execute({}) == ready(score_set)
     assert sensor.resume({}, ready(score_set)) == ready(score_set)
     with pytest.raises(AirflowSensorTimeout, match="none came"):
-        sensor.resume({}, {"reason": "none came"})
+        sensor.resume({}, {"reason": "none came", "stuck": False})
+
+
+def test_only_a_stuck_set_fails_a_sensor_that_fails_softly():
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from footfall_airflow.sensors import ScoreSetSensor
+
+    sensor = ScoreSetSensor(task_id="wait", timeout=60, soft_fail=True)
+
+    def resume(*, stuck: bool) -> Any:
+        event = {"reason": "the gate stopped score set 2", "stuck": stuck}
+        return sensor.resume_execution("resume", {"event": event}, {})
+
+    with pytest.raises(NotReady, match="stopped score set 2"):
+        resume(stuck=True)
+    with pytest.raises(AirflowSkipException):
+        resume(stuck=False)
 
 
 def test_only_a_set_newer_than_all_that_was_ever_live_is_waited_for(shop: Shop, redis_url: str):
