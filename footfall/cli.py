@@ -17,6 +17,7 @@ from footfall.commands import (
     publication,
     segments,
     servers,
+    serving,
     warehouse,
 )
 from footfall.commands.console import AsJson, actor, now, tell
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (servers, events, warehouse, segments, models, publication, privacy):
+for part in (servers, events, warehouse, segments, models, publication, serving, privacy):
     app.add_typer(part.app)
 
 

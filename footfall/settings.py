@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     score_ttl_hours: int = 48
     experiment: str | None = None
     experiment_arms: str = "treatment=90,holdout=10"
+    storefront_url: str | None = None
+    api_keys: SecretStr = SecretStr("")
     drift: Literal["warn", "block"] = "warn"
     model_max_age_days: int = Field(default=60, ge=1)
     features_max_age_hours: int = Field(default=48, ge=1)
@@ -84,7 +86,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
         *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file", "raw_retention_days"),
-        *("search_seconds", "dask_scheduler", "experiment"),
+        *("search_seconds", "dask_scheduler", "experiment", "storefront_url"),
         mode="before",
     )
     @classmethod
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
     def sensitive_trait_list(self) -> list[str]:
         """The traits of customers that models are judged by and never learn from."""
         return _listed(self.sensitive_traits)
+
+    @property
+    def api_key_list(self) -> list[str]:
+        """The keys that open the lookup API; none opens nothing."""
+        return _listed(self.api_keys.get_secret_value())
 
     @property
     def stack_file(self) -> Path:
