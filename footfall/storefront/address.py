@@ -81,7 +81,8 @@ class Address:
         if self._kind == "cluster":
             return RedisCluster.from_url(self._plain, **self._options)
         if self._kind == "sentinel":
-            sentinel = Sentinel(self._sentinels, sentinel_kwargs=self._of_sentinels)
+            once = self._of_sentinels | {"retry": Retry(NoBackoff(), 0)}  # ask the next instead
+            sentinel = Sentinel(self._sentinels, sentinel_kwargs=once)
             return sentinel.master_for(self._name, **self._options, retry=retry)
         return redis.Redis.from_url(self._plain, **self._options, retry=retry)
 
@@ -91,7 +92,8 @@ class Address:
         if self._kind == "cluster":
             return AsyncRedisCluster.from_url(self._plain, **self._options)
         if self._kind == "sentinel":
-            sentinel = AsyncSentinel(self._sentinels, sentinel_kwargs=self._of_sentinels)
+            once = self._of_sentinels | {"retry": AsyncRetry(NoBackoff(), 0)}
+            sentinel = AsyncSentinel(self._sentinels, sentinel_kwargs=once)
             return sentinel.master_for(self._name, **self._options, retry=retry)
         return redis.asyncio.Redis.from_url(self._plain, **self._options, retry=retry)
 

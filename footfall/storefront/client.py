@@ -8,6 +8,7 @@ and the clocks.
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Self
 
 from footfall.storefront.address import Address, opened_by
@@ -51,6 +52,7 @@ class _Client:
         self._place = place
         self._in_one_step = not place.is_cluster  # a publisher may change records between two
         self._redis: Any = None
+        self._connecting = Lock()
         self._reader = Reader(
             fallback_products=fallback_products,
             pointer_seconds=pointer_seconds,
@@ -130,8 +132,9 @@ class Storefront(_Client):
         return version
 
     def _send(self, commands: list[Command]) -> list[Any]:
-        if self._redis is None:
-            self._redis = self._place.connect()
+        with self._connecting:
+            if self._redis is None:
+                self._redis = self._place.connect()
         if len(commands) == 1:
             return [self._redis.execute_command(*commands[0])]
         with self._redis.pipeline(transaction=self._in_one_step) as pipeline:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from urllib.parse import urlsplit
 
 import pytest
@@ -102,10 +103,19 @@ def test_a_redis_that_is_away_makes_customers_unknown(read: Read):
     assert profile.products == ("gift-card",)
 
 
-def test_a_redis_that_does_not_answer_in_time_makes_customers_unknown(read: Read):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
-        assert read(url, "c1", timeout=0.05)["c1"].why == "unavailable"
+@pytest.mark.parametrize(
+    "url", ["redis://{0}", "redis+cluster://{0}", "redis+sentinel://{0},{1}/shop"]
+)
+def test_a_redis_that_does_not_answer_in_time_makes_customers_unknown(read: Read, url: str):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as first,
+        socket.create_server(("127.0.0.1", 0)) as second,
+    ):
+        places = [f"127.0.0.1:{one.getsockname()[1]}" for one in (first, second)]
+        started = perf_counter()
+        profile = read(url.format(*places), "c1", timeout=0.05)["c1"]
+        assert profile.why == "unavailable"
+        assert perf_counter() - started < 2
 
 
 def test_a_wrong_password_is_an_error_not_an_unknown_customer(
