@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import contenders, curve, ml, warehouse
+from bench import contenders, curve, lookup, ml, warehouse
 from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
 
-SECTIONS = ("ingest", "simulate", "warehouse", "ml")
+SECTIONS = ("ingest", "simulate", "warehouse", "ml", "lookup")
 
 log = Console(stderr=True)
 
@@ -49,6 +49,10 @@ def main() -> None:
     parser.add_argument(
         "--customers", type=int, default=ml.CUSTOMERS, help="of the shop that the oracle knows"
     )
+    parser.add_argument("--rate", type=int, default=lookup.RATE, help="reads a second")
+    parser.add_argument(
+        "--seconds", type=int, default=lookup.SECONDS, help="of reads per contender and round"
+    )
     parser.add_argument(
         "--online-shoppers", type=Path, metavar="FILE", help="the CSV of the part shoppers"
     )
@@ -62,6 +66,9 @@ def main() -> None:
             continue
         if section == "ml":
             measure_ml(options)
+            continue
+        if section == "lookup":
+            measure_lookup(options)
             continue
         load = os.getloadavg()[0]
         title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
@@ -127,6 +134,20 @@ def measure_ml(options: argparse.Namespace) -> None:
                 folder=Path(folder),
                 say=say,
             ),
+        )
+
+
+def measure_lookup(options: argparse.Namespace) -> None:
+    """Run the section ``lookup`` on a Redis of its own."""
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
+        forget_the_users_servers()
+        lookup.measure(
+            rounds=options.rounds,
+            rate=options.rate,
+            seconds=options.seconds,
+            with_peers=not options.no_peers,
+            folder=Path(folder),
+            say=say,
         )
 
 
