@@ -59,7 +59,9 @@ fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
 
 test-crash: setup  ## the crash and model tests at size; CRASH_SEED chooses other moments
 	CRASH_RECORDS=200000 CRASH_KILLS=50 CRASH_EXAMPLES=100 CRASH_STEPS=40 \
-	    $(BIN)/pytest --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py $(ARGS)
+	SOAK_READS=1000000 SOAK_PUBLICATIONS=20 SOAK_KILLS=5 \
+	    $(BIN)/pytest --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py \
+	    tests/publish/test_soak.py $(ARGS)
 
 test-arrivals: setup  ## thirty random histories, their increments against full builds; another thirty each time
 	ARRIVAL_EXAMPLES=30 $(BIN)/pytest --timeout 3600 tests/warehouse/test_incremental_is_full.py $(ARGS)

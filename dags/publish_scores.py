@@ -1,7 +1,9 @@
-"""Publish the newest score set to Redis, whole, once its gate let it pass.
+"""Publish the newest score set to Redis, once its gate let it pass.
 
-Reads ``ml.scores``, writes ``ff:{version}:*`` and then ``ff:current``. A reader sees one
-publication or another, never a mixture. Go back to the one before: ``footfall rollback``.
+Reads ``ml.scores``, writes ``ff:{version}:*`` and then ``ff:current``; where few records change,
+only these, into the live version, in one step. A reader sees one publication or another, never a
+mixture. It fails where the set is too different from the live one: `footfall publications explain`
+says how, `footfall publish --accept` overrules it. Go back: ``footfall rollback``.
 """
 
 from airflow.sdk import dag

@@ -3,6 +3,7 @@
 FootfallError             exit 1: one line that names the thing, the value and the remedy
 ├── BadArgument           exit 2: what was asked for makes no sense
 ├── GateStopped           exit 3: an expectation suite said stop, or could check nothing
+│   └── OutOfBounds       a publication is too different from the live one
 ├── ServerUnavailable     a server that is needed does not answer
 ├── NotFound              no such customer, model, publication, score set
 ├── Fenced                a newer writer took over; this one wrote nothing
@@ -29,6 +30,10 @@ class GateStopped(FootfallError):
     """A gate found the data unfit, or found nothing to check."""
 
     exit_code = 3
+
+
+class OutOfBounds(GateStopped):
+    """What is to be published is too different from what is live."""
 
 
 class ServerUnavailable(FootfallError):

@@ -260,11 +260,13 @@ def gated_score(as_of: datetime | None = None, *, now: datetime, anew: bool = Fa
     return score(instant, now=now, anew=anew)
 
 
-def gated_publish(*, now: datetime, actor: str) -> "Publication":
+def gated_publish(
+    *, now: datetime, actor: str, full: bool = False, accept: bool = False
+) -> "Publication":
     """Publish the newest score set, once the gate has let it out.
 
     Raises:
-        GateStopped: it is unfit.
+        GateStopped: it is unfit, or too different from the live one.
         NotReady: no score set is complete.
     """
     from footfall.publish.publication import publish
@@ -275,7 +277,7 @@ def gated_publish(*, now: datetime, actor: str) -> "Publication":
         newest = newest_score_set(connection)
     if newest and newest.verdict is None:
         gate_scores(newest.score_set)
-    return publish(now=now, actor=actor)
+    return publish(now=now, actor=actor, full=full, accept=accept)
 
 
 def run_until_published(

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     experiment_arms: str = "treatment=90,holdout=10"
     storefront_url: str | None = None
     api_keys: SecretStr = SecretStr("")
+    most_lost_customers: float = Field(default=0.2, ge=0, le=1)
+    most_score_shift: float = Field(default=0.2, ge=0, le=1)
+    most_segment_change: float = Field(default=0.6, ge=0, le=1)
+    delta_most_changed: float = Field(default=0.1, ge=0, le=1)
     drift: Literal["warn", "block"] = "warn"
     model_max_age_days: int = Field(default=60, ge=1)
     features_max_age_hours: int = Field(default=48, ge=1)

@@ -67,3 +67,40 @@ redis.register_function('ff_flip', function(keys, arguments)
   redis.call('EXPIREAT', keys[2], math.max(kept, tonumber(expires_at)))
   return {1, epoch}
 end)
+
+-- ff_apply ff:current ff:flip version staged epoch base_epoch at n id1 ... idn gone1 ... -> {1 done, id left alone ...} | {0 fenced, last epoch}
+-- The delta that lies under `staged` takes its place in the live version, all of it in one step: nobody reads between.
+-- Only on the state that it was worked out for (base_epoch). A record never gives way to one that knows less: as_of,
+-- then scored_at, are compared as text without the final Z, which sorts fractions of seconds right.
+redis.register_function('ff_apply', function(keys, arguments)
+  local version, staged, epoch, base_epoch, at, count = unpack(arguments, 1, 6)
+  local last = redis.call('HGET', keys[2], 'epoch')
+  if last ~= base_epoch or redis.call('GET', keys[1]) ~= version then
+    return {0, last or ''}
+  end
+  local function age(key)
+    local times = redis.call('HMGET', key, 'as_of', 'scored_at')
+    return times[1] and times[2] and string.sub(times[1], 1, -2) .. ' ' .. string.sub(times[2], 1, -2)
+  end
+  local moves, left_alone = {}, {1}
+  for i = 7, 6 + tonumber(count) do
+    local from = 'ff:' .. staged .. ':c:' .. arguments[i]
+    local to = 'ff:' .. version .. ':c:' .. arguments[i]
+    local new, old = age(from), age(to)
+    if not new then
+      return redis.error_reply('the staged record ' .. from .. ' is gone')
+    elseif old and old > new then
+      left_alone[#left_alone + 1] = arguments[i]
+    else
+      moves[#moves + 1] = {from, to}
+    end
+  end
+  for _, move in ipairs(moves) do
+    redis.call('RENAME', move[1], move[2])
+  end
+  for i = 7 + tonumber(count), #arguments do
+    redis.call('UNLINK', 'ff:' .. version .. ':c:' .. arguments[i])
+  end
+  redis.call('HSET', keys[2], 'epoch', epoch, 'at', at)
+  return left_alone
+end)

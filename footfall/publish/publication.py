@@ -1,15 +1,17 @@
 """Publish a score set to Redis, whole or not at all, and go back to an earlier publication.
 
-A publication is written beside the live one under a version of its own, read back, and made live
-by moving ``ff:current`` in one step on the server. Each publisher and each rollback draws an epoch;
-the pointer moves only for a greater epoch than its last one's, so of two at once the older is
-fenced out. A publisher that is killed leaves the live version as it was; what it wrote expires.
+A publication is written beside the live one under a version of its own, read back, compared with
+the live one, and made live by moving ``ff:current`` in one step on the server. A score set that
+changes few records is put into the live version instead, in one step, too (a delta). Each
+publisher, delta and rollback draws an epoch; the server takes only a greater one than its last, so
+of two at once the older is fenced out. A publisher that is killed leaves the live version as it
+was; what it wrote expires.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,20 +19,27 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import BadArgument, FootfallError, GateStopped, NotFound, NotReady
-from footfall.publish.store import Flip, Record, Store, checksum, opened
+from footfall.errors import BadArgument, GateStopped, NotFound, NotReady, OutOfBounds
+from footfall.publish import judging
+from footfall.publish.delta import plan, publish_delta
+from footfall.publish.full import take_back, write_full
+from footfall.publish.store import Flip, Store, opened
+from footfall.publish.verifying import compare_version
 from footfall.settings import settings
-from footfall.storefront.record import AMOUNTS, SCORES, Profile, encode
-from footfall.warehouse import audit
+from footfall.warehouse import audit, records
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
-
-REASONS_PER_MODEL = 3
+from footfall.warehouse.records import Changes
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One publication; ``seconds`` is how long the call that returned it took."""
+    """One publication.
+
+    ``deltas`` are those put into it so far; ``reason`` says why it is full, or was refused. What
+    only the call that made it knows: ``changed`` and ``removed`` count the records of the delta
+    that it applied, None if it published in full; ``seconds`` is how long it took.
+    """
 
     version: str
     score_set: int
@@ -41,38 +50,63 @@ class Publication:
     checksum: str | None
     published_at: datetime | None
     expires_at: datetime | None
+    deltas: int = 0
+    reason: str | None = None
+    changed: int | None = None
+    removed: int | None = None
     seconds: float | None = None
 
+    def line(self) -> str:
+        """Return what was published in one line."""
+        took = "" if self.seconds is None else f" in {self.seconds:.2f} s"
+        if self.changed is None:
+            return (
+                f"published version {self.version} (score set {self.score_set}): "
+                f"{self.records:,} records{took}"
+            )
+        return (
+            f"updated version {self.version} (score set {self.score_set}): {self.changed:,} "
+            f"records changed, {self.removed:,} removed, {self.records:,} in all{took}"
+        )
 
-def publish(*, now: datetime, actor: str) -> Publication:
-    """Publish the newest complete score set under a new version, and make it live.
+
+def publish(
+    *,
+    now: datetime,
+    actor: str,
+    full: bool = False,
+    accept: bool = False,
+    score_set: int | None = None,
+) -> Publication:
+    """Publish the newest complete score set, as a delta of the live version where that is enough.
 
     Args:
         now: the publishing clock; scores expire ``score_ttl_hours`` later, or sooner where
             ml.scores says so.
         actor: who publishes, for the audit log.
+        full: under a new version, however little has changed.
+        accept: also if it is too different from the live one; goes to the audit log.
+        score_set: this set, which was published before, and not the newest.
 
     Raises:
         GateStopped: the scores gate stopped that set.
+        OutOfBounds: it is too different from the live one.
         NotReady: there is none, it was not checked, is expired or empty, or Redis cannot hold it.
         Fenced: a newer publisher or rollback was faster; the live version is theirs.
         ServerUnavailable: Postgres or Redis does not answer.
     """
     started = time.perf_counter()
+    latest = (now + timedelta(hours=settings().score_ttl_hours)).replace(microsecond=0)
     with connect(autocommit=True) as connection, opened(settings().redis) as store:
-        chosen = _choose(connection)
-        expires_at = _expiry(connection, chosen, now)
-        store.prepare(expires_at=expires_at)
+        table.end_when_hanging(connection)
+        chosen = _choose(connection, score_set)
+        store.prepare(expires_at=latest)
         last = _reconcile(connection, store, now)
-        epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
-        version = table.begin(
-            connection, chosen.score_set, epoch=epoch, beyond=last.newest if last else 0
-        )
-        with _abandoned_on_error(connection, version):
-            _write_whole(connection, store, version, chosen, now=now, expires_at=expires_at)
-            flip = store.flip(version, epoch=epoch, expires_at=expires_at, at=now)
-        _settle(connection, flip, now=now, actor=actor, act="publish")
-        return _publication(connection, version, started)
+        live = table.live(connection)
+        work = _Work(connection, store, chosen, live, last, now, latest, actor, accept)
+        found = "asked for" if full else plan(connection, store, chosen, live, last, now=now)
+        done = _full(work, found) if isinstance(found, str) else _delta(work, found)
+        return replace(done, seconds=round(time.perf_counter() - started, 3))
 
 
 def rollback(version: str | None = None, *, now: datetime, actor: str) -> Publication:
@@ -89,23 +123,111 @@ def rollback(version: str | None = None, *, now: datetime, actor: str) -> Public
     """
     started = time.perf_counter()
     with connect(autocommit=True) as connection, opened(settings().redis) as store:
+        table.end_when_hanging(connection)
         last = _reconcile(connection, store, now)
         target, expires_at = _target(connection, version, last, now)
         store.prepare(expires_at=expires_at)
         epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
-        _withdraw_and_count(connection, store, target)
+        _withdraw_and_verify(connection, store, target, now)
         flip = store.flip(target.version, epoch=epoch, expires_at=expires_at, at=now)
         _settle(connection, flip, now=now, actor=actor, act="roll back")
-        return _publication(connection, target.version, started)
+        done = _publication(connection, target.version)
+        return replace(done, seconds=round(time.perf_counter() - started, 3))
 
 
 def publications(*, now: datetime | None = None) -> list[Publication]:
     """Return all publications, the newest first; those whose time is over at ``now`` as expired."""
     with connect() as connection:
-        return [_as_publication(row, now=now) for row in table.publications(connection)]
+        return [as_publication(row, now=now) for row in table.publications(connection)]
 
 
-def _choose(connection: Connection[TupleRow]) -> table.ScoreSetRow:
+@dataclass(frozen=True)
+class _Work:
+    """What is to be published, where, and by whom."""
+
+    connection: Connection[TupleRow]
+    store: Store
+    chosen: table.ScoreSetRow
+    live: table.PublicationRow | None
+    last: Flip | None
+    now: datetime
+    latest: datetime
+    actor: str
+    accept: bool
+
+
+def _full(work: _Work, reason: str) -> Publication:
+    connection, store, now, last = work.connection, work.store, work.now, work.last
+    epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
+    version = table.begin(
+        connection, work.chosen.score_set, epoch=epoch, beyond=last.newest if last else 0
+    )
+    serves = work.live and work.live.expires_at and work.live.expires_at > now
+    with _abandoned_on_error(connection, version):
+        expires_at, seen = write_full(
+            *(connection, store, version, work.chosen, work.live if serves else None),
+            now=now,
+            latest=work.latest,
+            reason=reason,
+        )
+        what = f"score set {work.chosen.score_set} (version {version})"
+        try:
+            accepted = judging.judge(what, seen, accept=work.accept)
+        except OutOfBounds as error:
+            table.end(connection, version, "refused", str(error))
+            take_back(connection, store, version, now)
+            raise
+        if accepted:
+            table.accept(connection, version, "; ".join(accepted))
+        flip = store.flip(version, epoch=epoch, expires_at=expires_at, at=now)
+    detail = {"full": reason} | ({"accepted": accepted} if accepted else {})
+    _settle(connection, flip, now=now, actor=work.actor, act="publish", detail=detail)
+    records.forget_images(connection, now=now)
+    return _publication(connection, version)
+
+
+def _delta(work: _Work, changes: Changes) -> Publication:
+    connection, live, last = work.connection, work.live, work.last
+    assert live is not None, "a delta is of the live version"
+    assert last is not None, "and of the last flip"
+    assert live.expires_at is not None, "which has its time"
+    seen = judging.of_changes(connection, work.chosen, changes, live)
+    what = f"score set {work.chosen.score_set} (a delta of version {live.version})"
+    epoch = table.draw_epoch(connection, beyond=last.epoch)
+    table.begin_delta(connection, epoch, live.version, work.chosen.score_set)
+    try:
+        accepted = judging.judge(what, seen, accept=work.accept)
+    except OutOfBounds as error:
+        table.refuse_delta(connection, epoch, comparison=asdict(seen), reason=str(error))
+        raise
+    flip, known, gone = publish_delta(
+        *(connection, work.store, epoch, work.chosen, live, changes),
+        base_epoch=last.epoch,
+        now=work.now,
+        latest=min(work.latest, live.expires_at),
+        seen=seen,
+        accepted=accepted,
+    )
+    detail = {"delta": {"written": len(known), "removed": len(gone)}}
+    with connection.transaction():
+        records.replace(connection, live.version, known)
+        records.drop(connection, live.version, gone)
+        _settle(
+            *(connection, flip),
+            now=work.now,
+            actor=work.actor,
+            act="publish",
+            detail=detail | ({"accepted": accepted} if accepted else {}),
+        )
+    return replace(_publication(connection, live.version), changed=len(known), removed=len(gone))
+
+
+def _choose(connection: Connection[TupleRow], score_set: int | None) -> table.ScoreSetRow:
+    if score_set is not None:
+        again = table.score_set(connection, score_set)
+        if again is None:
+            raise NotFound(f"there is no score set {score_set}")
+        return again
     newest = table.newest_score_set(connection)
     if newest is None:
         raise NotReady("there is no complete score set to publish; run: footfall score")
@@ -121,19 +243,14 @@ def _choose(connection: Connection[TupleRow]) -> table.ScoreSetRow:
     return newest
 
 
-def _expiry(connection: Connection[TupleRow], chosen: table.ScoreSetRow, now: datetime) -> datetime:
-    latest = (now + timedelta(hours=settings().score_ttl_hours)).replace(microsecond=0)
-    expires_at = table.last_expiry(connection, chosen.score_set, now=now, expires_at=latest)
-    if expires_at is None or expires_at <= now:
-        raise NotReady(
-            f"score set {chosen.score_set} has no score that is fresh at {now.isoformat()}; "
-            "run: footfall score"
-        )
-    return expires_at
-
-
 def _settle(
-    connection: Connection[TupleRow], flip: Flip, *, now: datetime, actor: str, act: str
+    connection: Connection[TupleRow],
+    flip: Flip,
+    *,
+    now: datetime,
+    actor: str,
+    act: str,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     """Book a flip and who made it, both or neither."""
     with connection.transaction():
@@ -143,7 +260,7 @@ def _settle(
             actor=actor,
             act=act,
             subject=f"publication {flip.version}",
-            detail={"instead_of": flip.previous, "epoch": flip.epoch},
+            detail={"instead_of": flip.previous, "epoch": flip.epoch} | (detail or {}),
             now=now,
         )
 
@@ -162,81 +279,8 @@ def _abandoned_on_error(connection: Connection[TupleRow], version: int) -> Itera
         yield
     except BaseException:
         with suppress(psycopg.Error):  # the error that brought us here matters more
-            table.abandon(connection, version)
+            table.end(connection, version, "abandoned")
         raise
-
-
-def _write_whole(
-    connection: Connection[TupleRow],
-    store: Store,
-    version: int,
-    chosen: table.ScoreSetRow,
-    *,
-    now: datetime,
-    expires_at: datetime,
-) -> None:
-    rows = table.stream_records(connection, chosen, now=now, expires_at=expires_at)
-    with closing(rows):
-        written = store.write(version, (_record(version, chosen, row) for row in rows))
-    scored = table.scored_customers(connection, chosen.score_set)
-    withdrawn = [name for name in written if not scored.get(name)]  # while we were writing
-    store.remove(version, withdrawn)
-    for name in withdrawn:
-        del written[name]
-    if not written:
-        raise NotReady(
-            f"score set {chosen.score_set} has no customer to publish: "
-            f"none of its {len(scored)} may be profiled"
-        )
-    found = store.digests(version, written)
-    wrong = [name for name, sha1 in written.items() if found.get(name) != sha1]
-    if wrong:
-        raise FootfallError(
-            f"publication {version}: {len(wrong)} of {len(written)} records did not read back as "
-            f"written (first: {wrong[0]}); the live version is untouched, publish again"
-        )
-    table.fill(
-        connection,
-        version,
-        records=len(written),
-        checksum=checksum(written),
-        expires_at=expires_at,
-        scored=len(scored),
-    )
-
-
-def _record(version: int, chosen: table.ScoreSetRow, row: table.RecordRow) -> Record:
-    scores = row.scores
-    numbers = {
-        name + suffix: scores[name][column]
-        for name in (*SCORES, *AMOUNTS)
-        if name in scores
-        for suffix, column in (("", "prediction"), ("_percentile", "percentile"))
-    }
-    fallback = {name: why for name, score in sorted(scores.items()) if (why := score["fallback"])}
-    profile = Profile(
-        customer_id=row.customer_id,
-        version=str(version),
-        **numbers,
-        segment=row.segment,
-        reasons={name: _words(score["reasons"]) for name, score in sorted(scores.items())},
-        products=tuple(str(product) for product in row.products),
-        as_of=chosen.as_of,
-        scored_at=row.scored_at,
-        expires_at=row.expires_at,
-        models={name: score["model_id"] for name, score in sorted(scores.items())},
-        fallback=bool(fallback),
-        fallback_reasons=fallback,
-    )
-    return row.customer_id, encode(profile), row.expires_at
-
-
-def _words(reasons: Sequence[str | Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the strongest reasons, each as one phrase."""
-    return tuple(
-        reason if isinstance(reason, str) else f"{reason['effect']}: {reason['text']}"
-        for reason in reasons[:REASONS_PER_MODEL]
-    )
 
 
 def _target(
@@ -246,14 +290,10 @@ def _target(
         if last is None or last.previous is None:
             raise NotFound("there is no publication to go back to: none was live before")
         version = str(last.previous)
-    if not version.isdecimal():
-        raise BadArgument(f"version {version!r} is no number; see: footfall publications")
-    if last is not None and int(version) == last.version:
+    row = find(connection, version)
+    if last is not None and row.version == last.version:
         raise BadArgument(f"publication {version} is live already")
-    row = table.publication(connection, int(version))
-    if row is None:
-        raise NotFound(f"there is no publication {version}; see: footfall publications")
-    if row.expires_at is None or row.state in ("building", "abandoned"):
+    if row.expires_at is None or row.state in ("building", "abandoned", "refused"):
         raise NotFound(f"publication {version} never was live ({row.state}); choose another")
     if row.expires_at <= now:
         raise NotReady(
@@ -262,33 +302,48 @@ def _target(
     return row, row.expires_at
 
 
-def _withdraw_and_count(
-    connection: Connection[TupleRow], store: Store, target: table.PublicationRow
+def find(connection: Connection[TupleRow], version: str) -> table.PublicationRow:
+    """Return a publication by its version.
+
+    Raises:
+        BadArgument: the version is no number.
+        NotFound: there is none.
+    """
+    if not version.isdecimal():
+        raise BadArgument(f"version {version!r} is no number; see: footfall publications")
+    row = table.publication(connection, int(version))
+    if row is None:
+        raise NotFound(f"there is no publication {version}; see: footfall publications")
+    return row
+
+
+def _withdraw_and_verify(
+    connection: Connection[TupleRow], store: Store, target: table.PublicationRow, now: datetime
 ) -> None:
-    """Remove who may not be profiled any more; refuse if records that nobody erased are gone."""
-    scored = table.scored_customers(connection, target.score_set)
-    removed = store.remove(
-        target.version, [name for name, allowed in scored.items() if not allowed]
-    )
-    present = len(store.digests(target.version, scored))
-    lost = (target.records or 0) - removed - present
-    erased = (target.scored_customers or 0) - len(scored)
-    if lost > erased or present == 0:
+    """Remove who may not be profiled any more; refuse if other records are gone."""
+    withdrawn = records.withdrawn(connection, target.version, target.score_set)
+    store.remove(target.version, withdrawn)
+    records.drop(connection, target.version, withdrawn)
+    found = compare_version(connection, store, target.version, now=now)
+    if found.missing or found.wrong or not found.records:
+        lost = found.missing + found.wrong if found.records else target.records
         raise NotFound(
             f"publication {target.version}: {lost} of {target.records} records are gone from Redis "
             f"at {store.address}; the live version is untouched, publish again: footfall publish"
         )
-    table.recount(connection, target.version, records=present, scored=len(scored))
+    left = records.count(connection, target.version)
+    table.recount(connection, target.version, records=left)
 
 
-def _publication(connection: Connection[TupleRow], version: int, started: float) -> Publication:
+def _publication(connection: Connection[TupleRow], version: int) -> Publication:
     row = table.publication(connection, version)
     if row is None:
         raise NotFound(f"publication {version} was deleted while it went live")
-    return replace(_as_publication(row), seconds=round(time.perf_counter() - started, 3))
+    return as_publication(row)
 
 
-def _as_publication(row: table.PublicationRow, *, now: datetime | None = None) -> Publication:
+def as_publication(row: table.PublicationRow, *, now: datetime | None = None) -> Publication:
+    """Return a row as who asks for it sees it: expired, if its time is over at ``now``."""
     is_over = now is not None and row.expires_at is not None and row.expires_at <= now
     return Publication(
         version=str(row.version),
@@ -300,4 +355,6 @@ def _as_publication(row: table.PublicationRow, *, now: datetime | None = None) -
         checksum=row.checksum,
         published_at=row.published_at,
         expires_at=row.expires_at,
+        deltas=row.deltas,
+        reason=row.reason,
     )

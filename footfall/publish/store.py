@@ -1,8 +1,9 @@
 """Redis as the publisher sees it: write a version beside the live one, check it, move the pointer.
 
 Keys, besides the records and ``ff:current``: ``ff:flip``, a hash with the last move of the pointer
-(version, previous, epoch, at) and the newest version that was ever live. It fences older
-publishers, tells rollback where to go, and lets the next run book what a killed one had flipped.
+(version, previous, epoch, at) and the newest version that was ever live. A delta counts as a move
+to the version itself. It fences older publishers, tells rollback where to go, and lets the next run
+book what a killed one had flipped. A delta's records are staged under ``ff:<version>+<epoch>:c:``.
 """
 
 import hashlib
@@ -102,24 +103,30 @@ class Store:
             newest=int(facts["newest"]),
         )
 
-    def write(self, version: int, records: Iterable[Record]) -> dict[str, bytes]:
-        """Write records, each in one step with its TTL; return each one's SHA-1 by customer_id.
+    def live_version(self) -> str | None:
+        """Return what ``ff:current`` says."""
+        version = self._redis.get(CURRENT_KEY)
+        return None if version is None else str(version)
+
+    def write(self, version: int | str, records: Iterable[Record]) -> int:
+        """Write records, each in one step with its TTL; return how many.
 
         One batch is encoded while the server works on the one before. Commands are encoded here
         because that is 1.5 times as fast as a pipeline of the client library.
         """
-        written: dict[str, bytes] = {}
+        written = 0
         connection: Any = self._redis.connection_pool.get_connection()
         try:
             awaited = 0
-            for batch in _batches(records, BATCH):
-                commands = []
-                for customer_id, fields, expires_at in batch:
-                    written[customer_id] = digest(fields)
-                    commands.append(_put(record_key(str(version), customer_id), fields, expires_at))
+            for batch in batches(records, BATCH):
+                commands = [
+                    _put(record_key(str(version), customer_id), fields, expires_at)
+                    for customer_id, fields, expires_at in batch
+                ]
                 connection.send_packed_command([b"".join(commands)])
                 self._await_replies(connection, awaited)
                 awaited = len(batch)
+                written += awaited
             self._await_replies(connection, awaited)
         except BaseException:
             connection.disconnect()  # replies may be under way still
@@ -133,13 +140,13 @@ class Store:
         for _ in range(count):
             connection.read_response()
 
-    def digests(self, version: int, customer_ids: Iterable[str]) -> dict[str, bytes]:
+    def digests(self, version: int | str, customer_ids: Iterable[str]) -> dict[str, bytes]:
         """Return the SHA-1 of each record that is there, as the server has it."""
         found: dict[str, bytes] = {}
         prefix = record_key(str(version), "")
-        for batch in _batches(customer_ids, BATCH):
+        for batch in batches(customer_ids, BATCH):
             with self._redis.pipeline(transaction=False) as pipeline:
-                for part in _batches(batch, DIGESTS_PER_CALL):
+                for part in batches(batch, DIGESTS_PER_CALL):
                     pipeline.fcall_ro("ff_digest", 1, prefix, len(FIELDS), *FIELDS, *part)
                 replies = chain.from_iterable(pipeline.execute())
             for customer_id, sha1 in zip(batch, replies, strict=True):
@@ -147,10 +154,10 @@ class Store:
                     found[customer_id] = bytes.fromhex(sha1)
         return found
 
-    def remove(self, version: int, customer_ids: Iterable[str]) -> int:
+    def remove(self, version: int | str, customer_ids: Iterable[str]) -> int:
         """Delete records; return how many were there."""
         removed = 0
-        for batch in _batches(customer_ids, BATCH):
+        for batch in batches(customer_ids, BATCH):
             removed += self._redis.unlink(*(record_key(str(version), name) for name in batch))
         return removed
 
@@ -179,6 +186,43 @@ class Store:
         if flip is None:
             raise NotReady(f"publication {version} expired while it was published; publish again")
         return flip
+
+    def apply(
+        self,
+        version: int,
+        staged: str,
+        *,
+        epoch: int,
+        base_epoch: int,
+        at: datetime,
+        written: Sequence[str],
+        gone: Sequence[str],
+    ) -> tuple[Flip, list[str]]:
+        """Put a staged delta into the live version, and take out who is gone, all in one step.
+
+        Returns:
+            The flip that it counts as, and who was left alone: their record is newer.
+
+        Raises:
+            Fenced: the live version is not as it was under ``base_epoch``; nothing was changed.
+        """
+        done, *rest = self._redis.fcall(
+            "ff_apply",
+            2,
+            CURRENT_KEY,
+            FLIP_KEY,
+            *(str(version), staged, str(epoch), str(base_epoch), at.isoformat()),
+            *(str(len(written)), *written, *gone),
+        )
+        if not done:
+            raise Fenced(
+                f"the delta of publication {version} (epoch {epoch}) came too late: epoch "
+                f"{rest[0] or 'none'} is live, not {base_epoch}; nothing was changed"
+            )
+        flip = self.last_flip()
+        if flip is None:
+            raise NotReady(f"publication {version} expired while it was updated; publish again")
+        return flip, [str(name) for name in rest]
 
     def close(self) -> None:
         """Close the connections."""
@@ -213,12 +257,12 @@ def digest(fields: Mapping[str, str]) -> bytes:
     return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
 
 
-def checksum(written: Mapping[str, bytes]) -> str:
-    """Return the SHA-256 of a publication: each customer_id, in order, and its record's SHA-1."""
-    total = hashlib.sha256()
-    for customer_id in sorted(written):
-        total.update(customer_id.encode() + b"\0" + written[customer_id])
-    return total.hexdigest()
+def staged_version(version: int, epoch: int) -> str:
+    """Return what stands in a staged record's key where others have their version.
+
+    Known to ``footfall.warehouse.erasures``, too.
+    """
+    return f"{version}+{epoch}"
 
 
 def _put(key: str, fields: Mapping[str, str], expires_at: datetime) -> bytes:
@@ -243,7 +287,8 @@ _PUT = b"".join(map(_word, ("FCALL", "ff_put", "1")))
 _NAMES = {name: _word(name) for name in FIELDS}
 
 
-def _batches(things: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+def batches(things: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield lists of so many things, and the rest."""
     batch: list[T] = []
     for thing in things:
         batch.append(thing)

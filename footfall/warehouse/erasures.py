@@ -197,6 +197,13 @@ def delete_clusters(connection: Connection[TupleRow], customer_ids: Collection[s
     ).rowcount
 
 
+def delete_published(connection: Connection[TupleRow], customer_ids: Collection[str]) -> int:
+    """Forget what was published of the customers."""
+    return connection.execute(
+        "delete from serving.published_records where customer_id = any(%s)", (sorted(customer_ids),)
+    ).rowcount
+
+
 def wait_for_writers(connection: Connection[TupleRow]) -> None:
     """Wait until nobody builds or scores; who begins now waits until this transaction ends."""
     for lock in (BUILDING, FENCE):
@@ -212,14 +219,19 @@ def unfinished(connection: Connection[TupleRow]) -> list[str]:
 
 
 def redis_versions(connection: Connection[TupleRow]) -> list[str]:
-    """Return the publications that Redis may still hold records of."""
+    """Return what Redis may still hold records of: publications, and deltas that were staged."""
     rows = connection.execute(
         "select version from serving.publications"
         " where state in ('building', 'live', 'previous')"
         " or coalesce(expires_at, started_at + interval '30 days') > clock_timestamp()"
         " order by version"
     )
-    return [str(version) for (version,) in rows]
+    staged = connection.execute(
+        "select version || '+' || epoch from serving.deltas"
+        " where state <> 'applied' and started_at > clock_timestamp() - interval '30 days'"
+        " order by epoch"
+    )
+    return [str(version) for found in (rows, staged) for (version,) in found]
 
 
 def redis_is_done(

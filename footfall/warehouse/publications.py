@@ -1,26 +1,27 @@
-"""Publications as Postgres keeps them, and the records that they carry.
+"""Publications and deltas as Postgres keeps them.
 
 States of a publication: ``building`` (being written to Redis), ``live`` (ff:current points at it),
-``previous`` (was live, can be again), ``expired`` (was live, its time is over) and ``abandoned``
-(its publisher died or was fenced out; it never was live).
+``previous`` (was live, can be again), ``expired`` (was live, its time is over), ``abandoned`` (its
+publisher died or was fenced out) and ``refused`` (too different from the live one); the last two
+never were live. A delta is ``building``, ``applied``, ``abandoned`` or ``refused``.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import Connection
-from psycopg.errors import UndefinedColumn, UndefinedTable
 from psycopg.rows import TupleRow, class_row
-
-from footfall.errors import NotReady
+from psycopg.types.json import Jsonb
 
 LOCK = 0x73657276  # one at a time draws epochs or books states; held for one short transaction
-ROWS_PER_FETCH = 2000
+HANGING_SECONDS = 60
+
+Ended = Literal["abandoned", "refused"]
 
 _NEWEST = """
-    select s.score_set, s.as_of, (
+    select s.score_set, s.as_of, s.model_ids, (
         select v.verdict
         from ops.gate_verdicts v
         where v.gate = 'scores' and v.subject = s.score_set::text
@@ -45,42 +46,20 @@ NEWEST_UNPUBLISHED = f"""
     )
 """
 
-_RECORDS = """
-    with scored as (
-        select
-            s.customer_id,
-            jsonb_object_agg(m.name, jsonb_build_object(
-                'model_id', s.model_id,
-                'prediction', coalesce(s.probability, s.amount),
-                'percentile', s.percentile,
-                'reasons', s.reasons,
-                'fallback', s.fallback
-            )) as scores,
-            max(s.scored_at) as scored_at,
-            date_trunc('second', least(min(s.expires_at), %(expires_at)s)) as expires_at
-        from ml.scores s
-        join ml.models m using (model_id)
-        where s.score_set = %(score_set)s and s.expires_at > %(now)s
-        group by s.customer_id
-    )
-    select
-        scored.customer_id, scored.scores, scored.scored_at, scored.expires_at,
-        rfm.segment, coalesce(products.products, '[]') as products
-    from scored
-    join analytics.dim_customers customers using (customer_id)
-    left join analytics.customer_rfm rfm
-        on rfm.customer_id = scored.customer_id and rfm.as_of = %(as_of)s
-    left join analytics.customer_products products
-        on products.customer_id = scored.customer_id and products.as_of <= %(as_of)s
-    where customers.is_profilable
-    order by scored.customer_id
-"""
-
 _PUBLICATIONS = """
-    select p.version, p.score_set, s.as_of, p.records, p.checksum, p.published_at, p.expires_at,
-           p.state, p.epoch, p.scored_customers
+    select p.version, p.score_set, s.as_of, s.model_ids, p.records, p.checksum, p.published_at,
+           p.expires_at, p.state, p.epoch, p.contents, p.comparison, p.reason,
+           coalesce(p.full_score_set, p.score_set) as full_score_set,
+           (select count(*) from serving.deltas d where d.version = p.version
+            and d.state = 'applied') as deltas
     from serving.publications p
     join ml.score_sets s using (score_set)
+"""
+
+_DELTAS = """
+    select epoch, version, score_set, state, written, removed, records, checksum, comparison,
+           reason, started_at, applied_at
+    from serving.deltas
 """
 
 
@@ -91,34 +70,46 @@ class ScoreSetRow:
     score_set: int
     as_of: datetime
     verdict: str | None
-
-
-@dataclass(frozen=True)
-class RecordRow:
-    """What one customer's record is made of; scores by model name."""
-
-    customer_id: str
-    scores: Mapping[str, Mapping[str, Any]]
-    scored_at: datetime
-    expires_at: datetime
-    segment: str | None
-    products: list[Any]
+    model_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PublicationRow:
-    """One row of serving.publications."""
+    """One row of serving.publications; ``score_set`` is that of its last delta, if it has any."""
 
     version: int
     score_set: int
     as_of: datetime
+    model_ids: list[str]
     records: int | None
     checksum: str | None
     published_at: datetime | None
     expires_at: datetime | None
     state: str
     epoch: int
-    scored_customers: int | None
+    full_score_set: int
+    contents: dict[str, Any] | None
+    comparison: dict[str, Any] | None
+    reason: str | None
+    deltas: int
+
+
+@dataclass(frozen=True)
+class DeltaRow:
+    """One row of serving.deltas."""
+
+    epoch: int
+    version: int
+    score_set: int
+    state: str
+    written: int | None
+    removed: int | None
+    records: int | None
+    checksum: str | None
+    comparison: dict[str, Any] | None
+    reason: str | None
+    started_at: datetime
+    applied_at: datetime | None
 
 
 def newest_score_set(connection: Connection[TupleRow]) -> ScoreSetRow | None:
@@ -127,17 +118,30 @@ def newest_score_set(connection: Connection[TupleRow]) -> ScoreSetRow | None:
         return cursor.execute(_NEWEST).fetchone()
 
 
-def last_expiry(
-    connection: Connection[TupleRow], score_set: int, *, now: datetime, expires_at: datetime
-) -> datetime | None:
-    """Return when the last record of the set would expire; None if its scores all have."""
+def score_set(connection: Connection[TupleRow], number: int) -> ScoreSetRow | None:
+    """Return a score set that was published before; its gate is not asked again."""
+    with connection.cursor(row_factory=class_row(ScoreSetRow)) as cursor:
+        return cursor.execute(
+            "select score_set, as_of, 'pass' as verdict, model_ids from ml.score_sets"
+            " where score_set = %s",
+            (number,),
+        ).fetchone()
+
+
+def size(connection: Connection[TupleRow], number: int, *, now: datetime) -> tuple[int, int]:
+    """Return how many customers a score set has, and how many whose scores are fresh."""
     row = connection.execute(
-        "select date_trunc('second', max(least(first_expiry, %s))) from ("
-        " select min(expires_at) as first_expiry from ml.scores"
-        " where score_set = %s and expires_at > %s group by customer_id) as customers",
-        (expires_at, score_set, now),
+        "select count(distinct customer_id),"
+        " count(distinct customer_id) filter (where expires_at > %s)"
+        " from ml.scores where score_set = %s",
+        (now, number),
     ).fetchone()
-    return row[0] if row else None
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def end_when_hanging(connection: Connection[TupleRow]) -> None:
+    """Have Postgres end the session if it hangs in a transaction, so that others get its locks."""
+    connection.execute(f"set idle_in_transaction_session_timeout = '{HANGING_SECONDS}s'")
 
 
 def draw_epoch(connection: Connection[TupleRow], *, beyond: int = 0) -> int:
@@ -161,62 +165,14 @@ def begin(connection: Connection[TupleRow], score_set: int, *, epoch: int, beyon
             "  select pg_get_serial_sequence('serving.publications', 'version')::regclass as name),"
             " drawn as ("
             "  select setval(name, greatest(nextval(name), %s)) as version from counter)"
-            " insert into serving.publications (version, score_set, state, epoch)"
-            " overriding system value select version, %s, 'building', %s from drawn"
-            " returning version",
+            " insert into serving.publications (version, score_set, full_score_set, state, epoch)"
+            " overriding system value"
+            " select version, %s, %s, 'building', %s from drawn returning version",
             beyond + 1,
+            score_set,
             score_set,
             epoch,
         )
-
-
-def stream_records(
-    connection: Connection[TupleRow], chosen: ScoreSetRow, *, now: datetime, expires_at: datetime
-) -> Generator[RecordRow, None, None]:
-    """Yield the set's customers who may be profiled now, by customer_id, scores expired left out.
-
-    A record expires at ``expires_at``, or with its first score if that is sooner.
-
-    Raises:
-        NotReady: the warehouse is not built.
-    """
-    try:
-        with (
-            connection.transaction(),
-            connection.cursor("records", row_factory=class_row(RecordRow)) as cursor,
-        ):
-            cursor.itersize = ROWS_PER_FETCH
-            cursor.execute(
-                _RECORDS,
-                {
-                    "score_set": chosen.score_set,
-                    "as_of": chosen.as_of,
-                    "now": now,
-                    "expires_at": expires_at,
-                },
-            )
-            yield from cursor
-    except (UndefinedTable, UndefinedColumn) as error:
-        raise _not_built(error) from None
-
-
-def scored_customers(connection: Connection[TupleRow], score_set: int) -> dict[str, bool]:
-    """Return the customers with a score in the set, and whether each may be profiled now.
-
-    Raises:
-        NotReady: the warehouse is not built.
-    """
-    try:
-        return dict(
-            connection.execute(
-                "select s.customer_id, coalesce(bool_or(c.is_profilable), false)"
-                " from ml.scores s left join analytics.dim_customers c using (customer_id)"
-                " where s.score_set = %s group by s.customer_id",
-                (score_set,),
-            ).fetchall()
-        )
-    except (UndefinedTable, UndefinedColumn) as error:
-        raise _not_built(error) from None
 
 
 def fill(
@@ -226,31 +182,101 @@ def fill(
     records: int,
     checksum: str,
     expires_at: datetime,
-    scored: int,
+    contents: Mapping[str, Any],
+    comparison: Mapping[str, Any] | None,
+    reason: str,
 ) -> None:
     """Note what was written to Redis, before it goes live."""
     connection.execute(
-        "update serving.publications"
-        " set records = %s, checksum = %s, expires_at = %s, scored_customers = %s"
-        " where version = %s",
-        (records, checksum, expires_at, scored, version),
+        "update serving.publications set records = %s, checksum = %s, expires_at = %s,"
+        " contents = %s, comparison = %s, reason = %s where version = %s",
+        (
+            records,
+            checksum,
+            expires_at,
+            Jsonb(dict(contents)),
+            None if comparison is None else Jsonb(dict(comparison)),
+            reason,
+            version,
+        ),
     )
 
 
-def recount(connection: Connection[TupleRow], version: int, *, records: int, scored: int) -> None:
+def recount(connection: Connection[TupleRow], version: int, *, records: int) -> None:
     """Note that records were withdrawn from a publication that is not live."""
     connection.execute(
-        "update serving.publications set records = %s, scored_customers = %s where version = %s",
-        (records, scored, version),
+        "update serving.publications set records = %s where version = %s", (records, version)
     )
 
 
-def abandon(connection: Connection[TupleRow], version: int) -> None:
+def end(
+    connection: Connection[TupleRow], version: int, state: Ended, reason: str | None = None
+) -> None:
     """Mark a publication that will never be live."""
     connection.execute(
-        "update serving.publications set state = 'abandoned'"
+        "update serving.publications set state = %s, reason = coalesce(%s, reason)"
         " where version = %s and state = 'building'",
-        (version,),
+        (state, reason, version),
+    )
+
+
+def accept(connection: Connection[TupleRow], version: int, breaches: str) -> None:
+    """Note what was out of bounds, and accepted."""
+    connection.execute(
+        "update serving.publications set reason = reason || '; accepted: ' || %s"
+        " where version = %s",
+        (breaches, version),
+    )
+
+
+def begin_delta(connection: Connection[TupleRow], epoch: int, version: int, score_set: int) -> None:
+    """Add a delta in state building."""
+    connection.execute(
+        "insert into serving.deltas (epoch, version, score_set, state)"
+        " values (%s, %s, %s, 'building')",
+        (epoch, version, score_set),
+    )
+
+
+def fill_delta(
+    connection: Connection[TupleRow],
+    epoch: int,
+    *,
+    written: int,
+    removed: int,
+    records: int,
+    checksum: str,
+    contents: Mapping[str, Any],
+    comparison: Mapping[str, Any],
+    reason: str,
+) -> None:
+    """Note what a delta is going to change, before it is applied."""
+    connection.execute(
+        "update serving.deltas set written = %s, removed = %s, records = %s, checksum = %s,"
+        " contents = %s, comparison = %s, reason = %s where epoch = %s",
+        (
+            *(written, removed, records, checksum),
+            *(Jsonb(dict(contents)), Jsonb(dict(comparison)), reason, epoch),
+        ),
+    )
+
+
+def abandon_delta(connection: Connection[TupleRow], epoch: int) -> None:
+    """Mark a delta that will never be applied."""
+    connection.execute(
+        "update serving.deltas set state = 'abandoned' where epoch = %s and state = 'building'",
+        (epoch,),
+    )
+
+
+def refuse_delta(
+    connection: Connection[TupleRow], epoch: int, *, comparison: Mapping[str, Any], reason: str
+) -> None:
+    """Mark a delta that is out of bounds."""
+    connection.execute(
+        "update serving.deltas set state = 'refused', comparison = %s, reason = %s"
+        " where epoch = %s",
+        (Jsonb(dict(comparison)), reason, epoch),
     )
 
 
@@ -259,8 +285,11 @@ def settle(
 ) -> None:
     """Book that Redis flipped to ``version`` under ``epoch``. Twice, or too late, changes nothing.
 
-    Publications still building under a smaller epoch can never flip: they are abandoned.
+    Publications and deltas still building under a smaller epoch can never go live: they are
+    abandoned. If the epoch is a delta's, its version carries the delta's score set from now on.
     """
+    if _is_booked(connection, version, epoch):
+        return
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
         connection.execute(
@@ -277,12 +306,49 @@ def settle(
             "   where newer.state = 'live' and newer.epoch > %(epoch)s)",
             {"version": version, "epoch": epoch, "at": at, "now": now},
         )
+        connection.execute(
+            "with applied as ("
+            " update serving.deltas set state = 'applied', applied_at = %(at)s"
+            " where epoch = %(epoch)s and state in ('building', 'abandoned') returning *)"
+            " update serving.publications p set score_set = applied.score_set,"
+            " records = applied.records, contents = applied.contents"
+            " from applied where p.version = applied.version",
+            {"epoch": epoch, "at": at},
+        )
+        connection.execute(
+            "update serving.deltas set state = 'abandoned' where state = 'building' and epoch < %s",
+            (epoch,),
+        )
+
+
+def _is_booked(connection: Connection[TupleRow], version: int, epoch: int) -> bool:
+    row = connection.execute(
+        "select from serving.publications p where version = %(version)s and epoch = %(epoch)s"
+        " and state = 'live' and not exists (select from serving.publications other"
+        "   where other.state = 'building' and other.epoch < %(epoch)s)"
+        " and not exists (select from serving.deltas d"
+        "   where d.state = 'building' and d.epoch <= %(epoch)s)",
+        {"version": version, "epoch": epoch},
+    ).fetchone()
+    return row is not None
 
 
 def publications(connection: Connection[TupleRow]) -> list[PublicationRow]:
     """Return all publications, the newest first."""
     with connection.cursor(row_factory=class_row(PublicationRow)) as cursor:
         return cursor.execute(_PUBLICATIONS + " order by p.version desc").fetchall()
+
+
+def live(connection: Connection[TupleRow]) -> PublicationRow | None:
+    """Return the publication that is live as far as Postgres knows."""
+    with connection.cursor(row_factory=class_row(PublicationRow)) as cursor:
+        return cursor.execute(_PUBLICATIONS + " where p.state = 'live'").fetchone()
+
+
+def deltas(connection: Connection[TupleRow], version: int) -> list[DeltaRow]:
+    """Return the deltas of a version, the oldest first."""
+    with connection.cursor(row_factory=class_row(DeltaRow)) as cursor:
+        return cursor.execute(_DELTAS + " where version = %s order by epoch", (version,)).fetchall()
 
 
 def publication(connection: Connection[TupleRow], version: int) -> PublicationRow | None:
@@ -296,9 +362,3 @@ def _scalar(connection: Connection[TupleRow], query: Any, *parameters: Any) -> i
     if row is None:
         raise RuntimeError("a query that always answers gave no row")
     return int(row[0])
-
-
-def _not_built(error: Exception) -> NotReady:
-    return NotReady(
-        f"the warehouse is not built ({str(error).splitlines()[0]}); run: footfall build"
-    )

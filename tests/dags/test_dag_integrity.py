@@ -70,6 +70,7 @@ def test_assets_join_the_dags_in_the_order_of_the_path(report: dict[str, Any]) -
         "train_models": (["drift"], ["models"]),
         "score_customers": (["features", "models"], ["drift", "scores"]),
         "publish_scores": (["scores"], ["publication"]),
+        "watch_publication": ([], ["publication"]),
     }
     for starts_on, makes in joined.values():
         ahead = [(a, b) for a in starts_on for b in makes if not {a, b} & BACK]

@@ -43,6 +43,7 @@ def test_there_is_a_dag_for_each_verb() -> None:
         "snapshot_features",
         "train_models",
         "watch_events",
+        "watch_publication",
     ]
 
 

@@ -10,9 +10,11 @@ from redis import Redis
 from footfall.errors import NotFound, ServerUnavailable
 from footfall.privacy.audit_log import verify
 from footfall.privacy.erasure import erase, needles, rejects_about
+from footfall.publish.store import staged_version
 from footfall.storefront.record import record_key
 from footfall.warehouse.build_plan import BUILDING
 from footfall.warehouse.erasures import RejectedRecord
+from footfall.warehouse.publications import begin_delta
 from tests.conftest import set_environment
 from tests.privacy import shop
 from tests.privacy.shop import DAY, NOW, event, load, mentions, name_of
@@ -172,14 +174,24 @@ def test_an_id_is_looked_for_as_utf8_and_escaped() -> None:
 def test_redis_forgets_them_in_every_publication(connection: Connection, redis_url: str) -> None:
     versions = [shop.publish(connection, 1, s) for s in ("previous", "live", "building")]
     ada, bob = name_of(f"u:{ADA}"), name_of(f"u:{BOB}")
+    begin_delta(connection, 9, int(versions[1]), 1)
+    versions.append(staged_version(int(versions[1]), 9))
+    for name in (ada, bob):
+        connection.execute(
+            "insert into serving.published_records (version, customer_id, expires_at)"
+            " values (1, %s, now())",
+            (name,),
+        )
     with Redis.from_url(redis_url) as client:
         for version in versions:
             client.hset(record_key(version, ada), "purchase", "0.5")
             client.hset(record_key(version, bob), "purchase", "0.5")
 
-        assert ask(ADA).redis_keys == 3
+        assert ask(ADA).redis_keys == 4
         assert not client.exists(*[record_key(version, ada) for version in versions])
-        assert client.exists(*[record_key(version, bob) for version in versions]) == 3
+        assert client.exists(*[record_key(version, bob) for version in versions]) == 4
+    left = connection.execute("select customer_id from serving.published_records").fetchall()
+    assert left == [(bob,)]
 
 
 @pytest.mark.usefixtures("stored")

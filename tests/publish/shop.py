@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,11 @@ from psycopg.types.json import Jsonb
 NOW = datetime.now(UTC).replace(microsecond=0)  # Redis expires keys by its own clock
 AS_OF = datetime(2018, 1, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
-TRACED = ("footfall/publish/", "footfall/warehouse/publications.py")
+TRACED = (
+    "footfall/publish/",
+    "footfall/warehouse/publications.py",
+    "footfall/warehouse/records.py",
+)
 
 ANALYTICS = """
     create table analytics.dim_customers (customer_id text primary key, is_profilable boolean);
@@ -74,25 +79,35 @@ class Shop:
         expires_at: datetime = NOW + timedelta(days=30),
         customers: Iterable[int] | None = None,
         models: Iterable[str] = ("purchase", "churn"),
+        changed: Collection[int] | None = None,
+        base: int = 1,
     ) -> int:
-        """Add a set in which every field of every record tells the set's number: see ``mark``."""
+        """Add a set in which every field of every record tells the set's number: see ``mark``.
+
+        With ``changed`` only the records of these customers do; the others tell ``base``.
+        """
         (score_set,) = self.connection.execute(
             "insert into ml.score_sets (as_of, model_ids, completed_at)"
             " values (%s, %s, %s) returning score_set",
             (as_of, ["purchase-1", "churn-1"], NOW if complete else None),
         ).fetchone() or (0,)
         numbers = range(self.size) if customers is None else customers
-        reasons = [
-            {"theme": "recency", "effect": "more likely", "text": f"because of set {score_set}"},
-        ]
+
+        def told(number: int) -> int:
+            return score_set if changed is None or number in changed else base
+
+        def reasons(number: int) -> Jsonb:
+            text = f"because of set {told(number)}"
+            return Jsonb([{"theme": "recency", "effect": "more likely", "text": text}])
+
         self.many(
             "insert into ml.scores (score_set, model_id, customer_id, as_of, probability,"
             " percentile, reasons, scored_at, expires_at, margin, base_value, shap_values,"
             " feature_values, features_sha256)"
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '{}', 'x')",
             (
-                (score_set, f"{model}-1", customer(number), as_of, score_set / 1000)
-                + (score_set / 10, Jsonb(reasons), NOW, expires_at)
+                (score_set, f"{model}-1", customer(number), as_of, told(number) / 1000)
+                + (told(number) / 10, reasons(number), NOW, expires_at)
                 for number in numbers
                 for model in models
             ),
@@ -167,5 +182,7 @@ def child(act: Callable[[], Any], *, at_line: int, signal_: signal.Signals) -> i
         status = 0
     except Fenced:
         status = 3
+    except BaseException:
+        traceback.print_exc()  # a test that fails shows it
     finally:
         os._exit(status)

@@ -16,6 +16,7 @@ from redis import Redis
 
 from footfall.errors import FootfallError
 from footfall.publish.publication import publish, rollback
+from footfall.publish.repair import verify
 from footfall.storefront.client import Storefront
 from footfall.storefront.record import Profile
 from tests.publish.shop import AS_OF, NOW, Shop, child, customer, trace_lines
@@ -119,6 +120,8 @@ def test_a_publisher_killed_at_any_line_leaves_the_live_version_whole(
 ):
     """24 kills by seed: half anywhere, half among the lines after the last record was written."""
     shop.score()
+    publish(now=NOW, actor="test")
+    shop.score()
     lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     draw = random.Random(20180102)
     points = [draw.randrange(1, lines) for _ in range(KILLS // 2)]
@@ -168,19 +171,37 @@ def test_a_publication_that_was_live_but_not_booked_can_be_rolled_back_to(
     assert rollback(now=NOW, actor="test").version == unbooked
 
 
+def paused_publisher(shop: Shop, draw: random.Random, lines: int) -> int:
+    """Start a publisher that stops somewhere, but not in the short transactions that book things.
+
+    There it would hold up the other one, until Postgres ends its session after a minute.
+    """
+    while True:
+        point = draw.randrange(1, lines)
+        pid = child(lambda: publish(now=NOW, actor="test"), at_line=point, signal_=signal.SIGSTOP)
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        holds = shop.connection.execute(
+            "select from pg_locks where locktype = 'advisory' and granted limit 1"
+        ).fetchone()
+        if holds is None:
+            return pid
+        os.kill(pid, signal.SIGCONT)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_of_two_racing_publishers_the_older_one_is_fenced_out(
     shop: Shop, keys: Redis, storefront: Storefront
 ):
     """16 pauses by seed: one publisher stops anywhere, another overtakes it, the first goes on."""
+    shop.score()
+    publish(now=NOW, actor="test")
     shop.score()
     lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     draw = random.Random(7)
     outcomes = Counter()
     for _ in range(PAUSES):
         shop.score()
-        point = draw.randrange(1, lines)
-        pid = child(lambda: publish(now=NOW, actor="test"), at_line=point, signal_=signal.SIGSTOP)
-        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        pid = paused_publisher(shop, draw, lines)
         overtaking = publish(now=NOW, actor="test")
         os.kill(pid, signal.SIGCONT)
         outcome = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -234,6 +255,74 @@ def test_two_publishers_at_once_end_with_one_live_version(shop: Shop, keys: Redi
         ]
         assert keys.get("ff:current") in outcomes
         assert "building" not in states.values()
+
+
+CHANGED = range(6)
+"""Whose records each delta changes: a tenth."""
+
+
+def read_the_changed(storefront: Storefront, seen: Seen) -> None:
+    many = storefront.get_many([customer(n) for n in CHANGED], now=NOW)
+    if not all(profile.is_known for profile in many.values()):
+        seen.unknown += 1
+        return
+    marks = {mark(profile) for profile in many.values()}
+    seen.mixed += len(marks) > 1
+    seen.marks.update(marks)
+
+
+def test_readers_see_the_version_before_a_delta_or_after_it(shop: Shop, redis_url: str):
+    shop.score()
+    publish(now=NOW, actor="test")
+    with readers(redis_url, read_the_changed, count=3) as seen:
+        for _ in range(12):
+            shop.score(changed=CHANGED)
+            assert publish(now=NOW, actor="test").changed == len(CHANGED)
+    marks = sum((mine.marks for mine in seen), Counter())
+    assert sum(mine.mixed for mine in seen) == 0
+    assert sum(mine.unknown for mine in seen) == 0
+    assert {version for version, *_ in marks} == {"1"}
+    assert len(marks) > 3
+
+
+def test_a_publisher_killed_at_any_line_of_a_delta_leaves_all_of_it_or_nothing(
+    shop: Shop, keys: Redis, storefront: Storefront
+):
+    """16 kills by seed: half anywhere, half near the end."""
+    base = shop.score()
+    publish(now=NOW, actor="test")
+    shop.score(changed=CHANGED)
+    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
+    draw = random.Random(20180103)
+    points = [draw.randrange(1, lines) for _ in range(8)]
+    points += [draw.randrange(lines - 120, lines) for _ in range(8)]
+    applied = 0
+
+    def whole() -> int:
+        """Return the set that all changed customers tell; the others tell the base's."""
+        profiles = storefront.get_many([customer(n) for n in range(SIZE)], now=NOW)
+        told = [mark(profiles[customer(n)])[1:] for n in range(SIZE)]
+        (changed,) = set(told[: len(CHANGED)])
+        assert set(told[len(CHANGED) :]) == {(base,) * 4}
+        return int(changed[0])
+
+    for point in points:
+        before, score_set = whole(), shop.score(changed=CHANGED)
+        pid = child(lambda: publish(now=NOW, actor="test"), at_line=point, signal_=signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        after = whole()
+        assert after in (before, score_set)
+        applied += after == score_set
+        assert all(keys.ttl(key) > 0 for key in keys.scan_iter())
+
+        done = publish(now=NOW, actor="test")
+        assert (done.score_set, done.state, whole()) == (score_set, "live", score_set)
+        assert verify(now=NOW).problem is None
+        building = shop.connection.execute(
+            "select count(*) from serving.deltas where state = 'building'"
+        ).fetchone()
+        assert building == (0,)
+    assert 0 < applied < len(points)
 
 
 def test_an_expired_score_is_never_read_as_fresh(shop: Shop, storefront: Storefront):

@@ -1,0 +1,168 @@
+"""A delta: the live version with the records of whom a new score set changes, put in at one step.
+
+The changed records are staged beside the live ones, read back, and take their place in one call of
+the server, in which those who are gone are taken out. So a reader sees the version before the delta
+or after it. Records that did not change keep their own as_of and expires_at: a full publication has
+to come before they expire.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from datetime import datetime
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import FootfallError
+from footfall.publish import encoding, judging
+from footfall.publish.bounds import Comparison
+from footfall.publish.store import Flip, Store, staged_version
+from footfall.publish.verifying import compare, lost, moved
+from footfall.settings import settings
+from footfall.warehouse import publications as table
+from footfall.warehouse import records
+from footfall.warehouse.publications import PublicationRow, ScoreSetRow
+from footfall.warehouse.records import Changes, ImageRow
+
+MOST_RECORDS = 20_000
+"""More records are not put in at one step: readers wait while the server does it."""
+
+
+def plan(
+    connection: Connection[TupleRow],
+    store: Store,
+    chosen: ScoreSetRow,
+    live: PublicationRow | None,
+    last: Flip | None,
+    *,
+    now: datetime,
+) -> Changes | str:
+    """Return what a delta would change, or why the publication has to be full."""
+    if live is None or live.expires_at is None or live.published_at is None:
+        return "nothing is live"
+    if chosen.score_set == live.score_set:
+        return f"score set {chosen.score_set} is live already"
+    due = live.published_at + (live.expires_at - live.published_at) / 2
+    if now >= due:
+        return f"half of the time of version {live.version} is over"
+    if sorted(chosen.model_ids) != sorted(live.model_ids):
+        return "other models have scored"
+    if tuple((live.contents or {}).get("fields", ())) != encoding.layout():
+        return "records have other fields, or another experiment, now"
+    if why := moved(store, live, last) or lost(connection, store, live, now=now):
+        return why
+    found = records.changes(connection, chosen, live.version, now=now, due=due)
+    if not found.before:
+        return f"nobody knows record by record what version {live.version} holds"
+    if not found.records:
+        return "nobody would be left"
+    touched = len(found.written) + len(found.gone)
+    most = min(int(settings().delta_most_changed * found.before), MOST_RECORDS)
+    if touched > most:
+        return (
+            f"{touched:,} of {found.before:,} records change; a delta changes {most:,} at most "
+            "(FOOTFALL_DELTA_MOST_CHANGED)"
+        )
+    return found
+
+
+def publish_delta(
+    connection: Connection[TupleRow],
+    store: Store,
+    epoch: int,
+    chosen: ScoreSetRow,
+    live: PublicationRow,
+    changes: Changes,
+    *,
+    base_epoch: int,
+    now: datetime,
+    latest: datetime,
+    seen: Comparison,
+    accepted: Sequence[str],
+) -> tuple[Flip, list[ImageRow], list[str]]:
+    """Stage the changed records, read them back, and put them in.
+
+    Returns:
+        The flip that it counts as; the new lines of the image; who is gone.
+
+    Raises:
+        Fenced: something else went live meanwhile.
+        FootfallError: records did not read back as written.
+    """
+    staged = staged_version(live.version, epoch)
+    with _abandoned_on_error(connection, epoch):
+        rows = _stage(connection, store, staged, live, chosen, changes, now=now, latest=latest)
+        allowed = records.still_allowed(
+            connection, [row.customer_id for row in rows], chosen.score_set
+        )
+        withdrawn = [row.customer_id for row in rows if row.customer_id not in allowed]
+        store.remove(staged, withdrawn)
+        rows = [row for row in rows if row.customer_id in allowed]
+        gone = sorted({*changes.gone, *withdrawn})
+        found = compare(store, staged, rows)
+        if not found.is_whole:
+            raise FootfallError(
+                f"delta of publication {live.version}: {found.missing + found.wrong} of "
+                f"{found.records} records did not read back as written (first: {found.first}); "
+                "the live version is untouched, publish again"
+            )
+        table.fill_delta(
+            connection,
+            epoch,
+            written=len(rows),
+            removed=len(gone),
+            records=changes.records - len(withdrawn),
+            checksum=found.checksum,
+            contents=asdict(judging.contents_of(changes)),
+            comparison=asdict(seen),
+            reason=f"{len(rows) + len(gone):,} of {changes.before:,} records change"
+            + "".join(f"; accepted: {breach}" for breach in accepted),
+        )
+        records.doubt(connection, live.version, rows, gone)
+        flip, left_alone = store.apply(
+            live.version,
+            staged,
+            epoch=epoch,
+            base_epoch=base_epoch,
+            at=now,
+            written=[row.customer_id for row in rows],
+            gone=gone,
+        )
+    known = [row for row in rows if row.customer_id not in set(left_alone)]
+    return flip, known, gone
+
+
+def _stage(
+    connection: Connection[TupleRow],
+    store: Store,
+    staged: str,
+    live: PublicationRow,
+    chosen: ScoreSetRow,
+    changes: Changes,
+    *,
+    now: datetime,
+    latest: datetime,
+) -> list[ImageRow]:
+    """Write the changed records under a name of their own; return their lines by customer_id."""
+    lines: list[ImageRow] = []
+    rows = records.stream_records(
+        connection, chosen, now=now, expires_at=latest, only=changes.written
+    )
+    with closing(rows):
+        store.write(
+            staged,
+            encoding.records(live.version, chosen.as_of, rows, encoding.new_tally(), lines.append),
+        )
+    return sorted(lines, key=lambda row: row.customer_id)
+
+
+@contextmanager
+def _abandoned_on_error(connection: Connection[TupleRow], epoch: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):  # the error that brought us here matters more
+            table.abandon_delta(connection, epoch)
+        raise

@@ -1,0 +1,120 @@
+"""A full publication: every customer's record under a version of its own, beside the live one."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import Fenced, FootfallError, NotReady
+from footfall.publish import encoding
+from footfall.publish.bounds import Comparison, Contents
+from footfall.publish.judging import of_image
+from footfall.publish.store import BATCH, Record, Store, batches
+from footfall.publish.verifying import compare_version
+from footfall.warehouse import publications as table
+from footfall.warehouse import records
+from footfall.warehouse.connection import connect
+from footfall.warehouse.publications import PublicationRow, ScoreSetRow
+
+
+def write_full(
+    connection: Connection[TupleRow],
+    store: Store,
+    version: int,
+    chosen: ScoreSetRow,
+    live: PublicationRow | None,
+    *,
+    now: datetime,
+    latest: datetime,
+    reason: str,
+) -> tuple[datetime, Comparison | None]:
+    """Write a version and its image, take out who withdrew meanwhile, and read it back.
+
+    Returns:
+        When its last record expires, and how it compares with the live one (None: there is none).
+
+    Raises:
+        Fenced: a newer publisher was faster; it has abandoned this version.
+        NotReady: the set has nobody to publish.
+        FootfallError: records did not read back as written.
+    """
+    contents, expires_at = _write(connection, store, version, chosen, now=now, latest=latest)
+    withdrawn = records.withdrawn(connection, version, chosen.score_set)
+    if withdrawn:
+        store.remove(version, withdrawn)
+        records.drop(connection, version, withdrawn)
+    found = compare_version(connection, store, version, now=now)
+    row = table.publication(connection, version)
+    if row is None or row.state != "building":
+        raise Fenced(f"publication {version} came too late: a newer one is live already")
+    if not found.records:
+        raise _nobody(connection, chosen, now)
+    if not found.is_whole:
+        raise FootfallError(
+            f"publication {version}: {found.missing + found.wrong} of {found.records} records did "
+            f"not read back as written (first: {found.first}); the live version is untouched, "
+            "publish again"
+        )
+    seen = of_image(connection, version, chosen, contents, live) if live else None
+    table.fill(
+        connection,
+        version,
+        records=found.records,
+        checksum=found.checksum,
+        expires_at=expires_at,
+        contents=asdict(contents),
+        comparison=None if seen is None else asdict(seen),
+        reason=reason,
+    )
+    return expires_at, seen
+
+
+def take_back(connection: Connection[TupleRow], store: Store, version: int, now: datetime) -> None:
+    """Delete a version that was refused, from Redis and its image."""
+    with closing(records.image(connection, version, now=now)) as image:
+        for batch in batches((row.customer_id for row in image), BATCH):
+            store.remove(version, batch)
+    records.forget_images(connection, now=now)
+
+
+def _write(
+    connection: Connection[TupleRow],
+    store: Store,
+    version: int,
+    chosen: ScoreSetRow,
+    *,
+    now: datetime,
+    latest: datetime,
+) -> tuple[Contents, datetime]:
+    tally = encoding.new_tally()
+    last = now
+    with (
+        connect() as second,
+        records.new_image(second, version) as add,
+        closing(records.stream_records(connection, chosen, now=now, expires_at=latest)) as rows,
+    ):
+
+        def made() -> Iterator[Record]:
+            nonlocal last
+            for record in encoding.records(version, chosen.as_of, rows, tally, add):
+                last = max(last, record[2])
+                yield record
+
+        store.write(version, made())
+    return tally.contents(), last
+
+
+def _nobody(connection: Connection[TupleRow], chosen: ScoreSetRow, now: datetime) -> NotReady:
+    scored, fresh = table.size(connection, chosen.score_set, now=now)
+    if not fresh:
+        return NotReady(
+            f"score set {chosen.score_set} has no score that is fresh at {now.isoformat()}; "
+            "run: footfall score"
+        )
+    return NotReady(
+        f"score set {chosen.score_set} has no customer to publish: "
+        f"none of its {scored} may be profiled"
+    )

@@ -1,0 +1,100 @@
+"""Compare what is to go live with what is live, and refuse what is out of bounds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.errors import OutOfBounds
+from footfall.publish.bounds import MANUAL, Bounds, Comparison, Contents, breaches
+from footfall.publish.encoding import layout
+from footfall.settings import settings
+from footfall.storefront.record import SCORES
+from footfall.warehouse import drift, records
+from footfall.warehouse.publications import PublicationRow, ScoreSetRow
+from footfall.warehouse.records import Changes
+
+SECONDS_PER_DAY = 86_400
+
+
+def of_image(
+    connection: Connection[TupleRow],
+    version: int,
+    chosen: ScoreSetRow,
+    contents: Contents,
+    live: PublicationRow,
+) -> Comparison | None:
+    """Compare a written version with the live one; None: nobody knows what that one holds."""
+    paired = records.pair(connection, live.version, version)
+    if not paired.before:
+        return None
+    return Comparison(
+        version=str(live.version),
+        **asdict(paired),
+        means_before=means(live),
+        means_after=contents.means,
+        days=days(chosen.as_of, live.as_of),
+        drift=_drift(connection, chosen),
+    )
+
+
+def of_changes(
+    connection: Connection[TupleRow], chosen: ScoreSetRow, changes: Changes, live: PublicationRow
+) -> Comparison:
+    """Compare what a delta would make of the live version with what it is."""
+    return Comparison(
+        version=str(live.version),
+        before=changes.before,
+        kept=changes.kept,
+        new=changes.records - changes.kept,
+        changed=changes.changed,
+        segment_changed=changes.segment_changed,
+        means_before=means(live),
+        means_after=contents_of(changes).means,
+        days=days(chosen.as_of, live.as_of),
+        drift=_drift(connection, chosen),
+    )
+
+
+def contents_of(changes: Changes) -> Contents:
+    """Return what the live version holds once these changes are made."""
+    known = {name: mean for name in SCORES if (mean := changes.means[name]) is not None}
+    segments = dict(sorted(changes.segments.items()))
+    return Contents(changes.records, known, segments, changes.base_rates, layout())
+
+
+def means(row: PublicationRow) -> Mapping[str, float]:
+    """Return the mean of each score of a publication; empty where it was not noted."""
+    return dict((row.contents or {}).get("means", {}))
+
+
+def judge(what: str, seen: Comparison | None, *, accept: bool) -> list[str]:
+    """Return what is out of bounds and was accepted.
+
+    Raises:
+        OutOfBounds: something is, and nobody accepted it.
+    """
+    limits = settings()
+    bounds = Bounds(
+        limits.most_lost_customers,
+        limits.most_score_shift,
+        limits.most_segment_change,
+        limits.drift == "block",
+    )
+    found = [] if seen is None else breaches(seen, bounds)
+    if found and not accept:
+        raise OutOfBounds(
+            f"{what} is refused, the live version stays: {'; '.join(found)}; {MANUAL}"
+        )
+    return found
+
+
+def days(one: datetime, other: datetime) -> float:
+    """Return how many days lie between two instants."""
+    return abs((one - other).total_seconds()) / SECONDS_PER_DAY
+
+
+def _drift(connection: Connection[TupleRow], chosen: ScoreSetRow) -> dict[str, str]:
+    return {row.name: row.verdict for row in drift.of_score_set(connection, chosen.score_set)}

@@ -1,0 +1,125 @@
+"""Readers in processes of their own, while publishers race, die, and put deltas in.
+
+Small here; at size with ``make test-crash``: a million records read, twenty publications, five
+killed.
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+from redis import Redis
+
+from footfall.publish.publication import publish
+from footfall.publish.repair import verify
+from footfall.storefront.client import Storefront
+from footfall.storefront.record import Profile
+from tests.publish.shop import NOW, Shop, child, customer, trace_lines
+
+SIZE = 60
+CHANGED = range(6)
+READERS = 4
+READS = int(os.environ.get("SOAK_READS", "20000"))
+PUBLICATIONS = int(os.environ.get("SOAK_PUBLICATIONS", "6"))
+KILLS = int(os.environ.get("SOAK_KILLS", "2"))
+SEED = int(os.environ.get("CRASH_SEED", "5"))
+NAMES = [customer(number) for number in range(12)]  # the first half of them is changed by deltas
+
+
+@dataclass
+class Seen:
+    """What a reader saw: records read, states of the shop, and what must never be."""
+
+    reads: int = 0
+    states: Counter[tuple[int, int]] = field(default_factory=Counter)
+    mixed: int = 0
+    incomplete: int = 0
+    expired: int = 0
+
+
+def told(profiles: list[Profile]) -> set[int]:
+    """Give the score sets that all fields of some records tell."""
+    found = set()
+    for profile in profiles:
+        assert profile.purchase is not None
+        assert profile.churn is not None
+        found |= {round(profile.purchase * 1000), round(profile.churn * 1000)}
+        found |= {int(words[0].split()[-1]) for words in profile.reasons.values()}
+    return found
+
+
+def read(url: str, stop: Any, answer: Connection) -> None:
+    """Read until told to stop, then say what was seen."""
+    seen = Seen()
+    with Storefront(url, timeout=30) as storefront:
+        while not stop.is_set() or seen.reads < READS // READERS:
+            profiles = list(storefront.get_many(NAMES).values())
+            moment = datetime.now(UTC)
+            seen.reads += len(profiles)
+            if not all(profile.is_known for profile in profiles):
+                seen.incomplete += 1
+                continue
+            late = moment - timedelta(seconds=1)  # it was judged before the clock was read
+            seen.expired += any(
+                one.expires_at is None or one.expires_at <= late for one in profiles
+            )
+            changed, others = told(profiles[:6]), told(profiles[6:])
+            if len({one.version for one in profiles}) > 1 or len(changed) > 1 or len(others) > 1:
+                seen.mixed += 1
+            else:
+                seen.states[others.pop(), changed.pop()] += 1
+    answer.send(seen)
+
+
+def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
+    database: str, redis_url: str, keys: Redis
+):
+    shop, draw = Shop.open(database, size=SIZE), random.Random(SEED)
+    base = shop.score()
+    publish(now=NOW, actor="test")
+    states = {(base, base)}
+    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
+    killed = set(draw.sample(range(PUBLICATIONS), KILLS))
+    processes = multiprocessing.get_context("fork")
+    stop = processes.Event()
+    pipes = [processes.Pipe(duplex=False) for _ in range(READERS)]
+    readers = [
+        processes.Process(target=read, args=(redis_url, stop, sender)) for _, sender in pipes
+    ]
+    for reader in readers:
+        reader.start()
+
+    outcomes: Counter[int] = Counter()
+    for turn in range(PUBLICATIONS):
+        if turn % 3 == 2:
+            base = score_set = shop.score()
+        else:
+            score_set = shop.score(changed=CHANGED, base=base)
+        states.add((base, score_set))
+        doomed = draw.randrange(1, lines) if turn in killed else 0
+        pids = [
+            child(lambda: publish(now=NOW, actor="test"), at_line=line, signal_=signal.SIGKILL)
+            for line in (doomed, 0)
+        ]
+        outcomes.update(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+    publish(now=NOW, actor="test")
+    stop.set()
+    seen = [receiver.recv() for receiver, _ in pipes]
+    for reader in readers:
+        reader.join()
+    shop.connection.close()
+
+    assert sum(one.reads for one in seen) >= READS
+    assert [(one.mixed, one.incomplete, one.expired) for one in seen] == [(0, 0, 0)] * READERS
+    assert set().union(*(one.states for one in seen)) <= states
+    assert len(set().union(*(one.states for one in seen))) > PUBLICATIONS // 2
+    assert set(outcomes) <= {0, 3, -signal.SIGKILL}
+    assert outcomes[-signal.SIGKILL] > 0
+    assert verify(now=NOW).problem is None
+    assert all(keys.ttl(key) > 0 for key in keys.scan_iter())
