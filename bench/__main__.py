@@ -17,7 +17,7 @@ from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
 
-SECTIONS = ("ingest", "simulate", "warehouse", "ml", "lookup")
+SECTIONS = ("ingest", "simulate", "warehouse", "ml", "publish", "lookup")
 
 log = Console(stderr=True)
 
@@ -54,6 +54,9 @@ def main() -> None:
         "--seconds", type=int, default=lookup.SECONDS, help="of reads per contender and round"
     )
     parser.add_argument(
+        "--profiles", type=int, default=100_000, help="how many customers are published"
+    )
+    parser.add_argument(
         "--online-shoppers", type=Path, metavar="FILE", help="the CSV of the part shoppers"
     )
     parser.add_argument(
@@ -69,6 +72,9 @@ def main() -> None:
             continue
         if section == "lookup":
             measure_lookup(options)
+            continue
+        if section == "publish":
+            measure_publish(options)
             continue
         load = os.getloadavg()[0]
         title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
@@ -149,6 +155,24 @@ def measure_lookup(options: argparse.Namespace) -> None:
             folder=Path(folder),
             say=say,
         )
+
+
+def measure_publish(options: argparse.Namespace) -> None:
+    """Run the section ``publish`` on a Postgres and a Redis of its own."""
+    from bench import publish
+
+    load = f"load average {os.getloadavg()[0]:.1f} before; {os.cpu_count()} cores"
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
+        Path(folder).chmod(0o755)
+        forget_the_users_servers()
+        measured = publish.measure(
+            profiles=options.profiles,
+            rounds=options.rounds,
+            with_peers=not options.no_peers,
+            folder=Path(folder),
+            say=say,
+        )
+    publish.show(measured, load=load)
 
 
 def asked_for(options: argparse.Namespace, parts: Collection[str]) -> list[str]:

@@ -13,6 +13,8 @@ from footfall.settings import settings
 HERE = Path(__file__).parent
 UV = Path(sys.executable).with_name("uv")
 
+LONGEST_FEAST_SECONDS = 3600
+
 _numbers = itertools.count(1)
 
 
@@ -42,6 +44,20 @@ def woodelf(model: Path, rows: Path, found: Path, folder: Path) -> float:
     program = [environment("woodelf", folder), HERE / "woodelf_shap.py"]
     done = run(program, cwd=folder, given=json.dumps(task))
     return float(json.loads(done.output)["seconds"])
+
+
+def feast(profiles: int, url: str, folder: Path) -> tuple[float, float]:
+    """Materialize as many profiles into Redis with Feast, in an environment of its own.
+
+    Returns:
+        The seconds of ``materialize``, without the start of the process, and its peak memory.
+    """
+    repo = folder / "feast-repo"
+    repo.mkdir(exist_ok=True)
+    task = {"profiles": profiles, "redis": url, "folder": str(repo)}
+    program = [environment("feast", folder), HERE / "feast_materialize.py"]
+    done = run(program, cwd=repo, given=json.dumps(task), longest=LONGEST_FEAST_SECONDS)
+    return float(json.loads(done.output)["seconds"]), done.peak_mb
 
 
 def environment(name: str, folder: Path) -> Path:

@@ -21,10 +21,11 @@ from footfall.publish.bounds import Comparison
 from footfall.publish.store import Flip, Store, staged_version
 from footfall.publish.verifying import compare, lost, moved
 from footfall.settings import settings
+from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
-from footfall.warehouse import records
+from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
-from footfall.warehouse.records import Changes, ImageRow
+from footfall.warehouse.records import Changes
 
 MOST_RECORDS = 20_000
 """More records are not put in at one step: readers wait while the server does it."""
@@ -94,7 +95,7 @@ def publish_delta(
     staged = staged_version(live.version, epoch)
     with _abandoned_on_error(connection, epoch):
         rows = _stage(connection, store, staged, live, chosen, changes, now=now, latest=latest)
-        allowed = records.still_allowed(
+        allowed = images.still_allowed(
             connection, [row.customer_id for row in rows], chosen.score_set
         )
         withdrawn = [row.customer_id for row in rows if row.customer_id not in allowed]
@@ -120,7 +121,7 @@ def publish_delta(
             reason=f"{len(rows) + len(gone):,} of {changes.before:,} records change"
             + "".join(f"; accepted: {breach}" for breach in accepted),
         )
-        records.doubt(connection, live.version, rows, gone)
+        images.doubt(connection, live.version, rows, gone)
         flip, left_alone = store.apply(
             live.version,
             staged,

@@ -10,7 +10,8 @@ from footfall.publish.store import Record, digest
 from footfall.settings import settings
 from footfall.storefront.experiment import Experiment
 from footfall.storefront.record import AMOUNTS, FIELDS, SCORES, Profile, encode
-from footfall.warehouse.records import ImageRow, Images, RecordRow
+from footfall.warehouse.images import ImageRow, Images
+from footfall.warehouse.records import RecordRow
 
 REASONS_PER_MODEL = 3
 

@@ -14,8 +14,8 @@ from footfall.publish.bounds import Comparison, Contents
 from footfall.publish.judging import of_image
 from footfall.publish.store import BATCH, Record, Store, batches
 from footfall.publish.verifying import compare_version
+from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
-from footfall.warehouse import records
 from footfall.warehouse.connection import connect
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
 
@@ -42,10 +42,10 @@ def write_full(
         FootfallError: records did not read back as written.
     """
     contents, expires_at = _write(connection, store, version, chosen, now=now, latest=latest)
-    withdrawn = records.withdrawn(connection, version, chosen.score_set)
+    withdrawn = images.withdrawn(connection, version, chosen.score_set)
     if withdrawn:
         store.remove(version, withdrawn)
-        records.drop(connection, version, withdrawn)
+        images.drop(connection, version, withdrawn)
     found = compare_version(connection, store, version, now=now)
     row = table.publication(connection, version)
     if row is None or row.state != "building":
@@ -74,10 +74,10 @@ def write_full(
 
 def take_back(connection: Connection[TupleRow], store: Store, version: int, now: datetime) -> None:
     """Delete a version that was refused, from Redis and its image."""
-    with closing(records.image(connection, version, now=now)) as image:
+    with closing(images.image(connection, version, now=now)) as image:
         for batch in batches((row.customer_id for row in image), BATCH):
             store.remove(version, batch)
-    records.forget_images(connection, now=now)
+    images.forget_images(connection, now=now)
 
 
 def _write(
@@ -93,7 +93,7 @@ def _write(
     last = now
     with (
         connect() as second,
-        records.new_image(second, version) as add,
+        images.new_image(second, version) as add,
         closing(records.stream_records(connection, chosen, now=now, expires_at=latest)) as rows,
     ):
 

@@ -12,7 +12,7 @@ from footfall.publish.bounds import MANUAL, Bounds, Comparison, Contents, breach
 from footfall.publish.encoding import layout
 from footfall.settings import settings
 from footfall.storefront.record import SCORES
-from footfall.warehouse import drift, records
+from footfall.warehouse import drift, images
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
 from footfall.warehouse.records import Changes
 
@@ -27,7 +27,7 @@ def of_image(
     live: PublicationRow,
 ) -> Comparison | None:
     """Compare a written version with the live one; None: nobody knows what that one holds."""
-    paired = records.pair(connection, live.version, version)
+    paired = images.pair(connection, live.version, version)
     if not paired.before:
         return None
     return Comparison(

@@ -9,8 +9,8 @@ from footfall.errors import NotFound
 from footfall.publish import judging
 from footfall.publish.bounds import Comparison
 from footfall.publish.publication import Publication, as_publication, find
+from footfall.warehouse import images
 from footfall.warehouse import publications as table
-from footfall.warehouse import records
 from footfall.warehouse.connection import connect
 from footfall.warehouse.publications import DeltaRow, PublicationRow
 
@@ -92,7 +92,7 @@ def diff(before: str | None = None, after: str | None = None) -> Difference:
         every = table.publications(connection)
         new = find(connection, after) if after else _newest(every, "live")
         old = find(connection, before) if before else _newest(every, "previous")
-        paired = records.pair(connection, old.version, new.version)
+        paired = images.pair(connection, old.version, new.version)
         for row, count in ((old, paired.before), (new, paired.kept + paired.new)):
             if not count:
                 raise NotFound(

@@ -26,7 +26,7 @@ from footfall.publish.full import take_back, write_full
 from footfall.publish.store import Flip, Store, opened
 from footfall.publish.verifying import compare_version
 from footfall.settings import settings
-from footfall.warehouse import audit, records
+from footfall.warehouse import audit, images
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
 from footfall.warehouse.records import Changes
@@ -182,7 +182,7 @@ def _full(work: _Work, reason: str) -> Publication:
         flip = store.flip(version, epoch=epoch, expires_at=expires_at, at=now)
     detail = {"full": reason} | ({"accepted": accepted} if accepted else {})
     _settle(connection, flip, now=now, actor=work.actor, act="publish", detail=detail)
-    records.forget_images(connection, now=now)
+    images.forget_images(connection, now=now)
     return _publication(connection, version)
 
 
@@ -210,8 +210,8 @@ def _delta(work: _Work, changes: Changes) -> Publication:
     )
     detail = {"delta": {"written": len(known), "removed": len(gone)}}
     with connection.transaction():
-        records.replace(connection, live.version, known)
-        records.drop(connection, live.version, gone)
+        images.replace(connection, live.version, known)
+        images.drop(connection, live.version, gone)
         _settle(
             *(connection, flip),
             now=work.now,
@@ -321,9 +321,9 @@ def _withdraw_and_verify(
     connection: Connection[TupleRow], store: Store, target: table.PublicationRow, now: datetime
 ) -> None:
     """Remove who may not be profiled any more; refuse if other records are gone."""
-    withdrawn = records.withdrawn(connection, target.version, target.score_set)
+    withdrawn = images.withdrawn(connection, target.version, target.score_set)
     store.remove(target.version, withdrawn)
-    records.drop(connection, target.version, withdrawn)
+    images.drop(connection, target.version, withdrawn)
     found = compare_version(connection, store, target.version, now=now)
     if found.missing or found.wrong or not found.records:
         lost = found.missing + found.wrong if found.records else target.records
@@ -331,7 +331,7 @@ def _withdraw_and_verify(
             f"publication {target.version}: {lost} of {target.records} records are gone from Redis "
             f"at {store.address}; the live version is untouched, publish again: footfall publish"
         )
-    left = records.count(connection, target.version)
+    left = images.count(connection, target.version)
     table.recount(connection, target.version, records=left)
 
 

@@ -10,9 +10,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from footfall.publish.store import Flip, Store, batches
-from footfall.warehouse import records
+from footfall.warehouse import images
+from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow
-from footfall.warehouse.records import ImageRow
 
 ROWS = 2000
 SAMPLE = 200
@@ -66,7 +66,7 @@ def compare_version(
     connection: Connection[TupleRow], store: Store, version: int, *, now: datetime
 ) -> Found:
     """Compare all of a version with its image."""
-    with closing(records.image(connection, version, now=now)) as image:
+    with closing(images.image(connection, version, now=now)) as image:
         return compare(store, version, image)
 
 
@@ -87,7 +87,7 @@ def lost(
     connection: Connection[TupleRow], store: Store, live: PublicationRow, *, now: datetime
 ) -> str | None:
     """Return what a sample of the live version's records lacks in Redis; None: nothing."""
-    sample = records.sample(connection, live.version, now=now, size=SAMPLE)
+    sample = images.sample(connection, live.version, now=now, size=SAMPLE)
     found = store.digests(live.version, sample)
     gone = [name for name, sha1 in sample.items() if found.get(name) != sha1]
     if not gone:

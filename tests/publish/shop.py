@@ -19,6 +19,7 @@ TRACED = (
     "footfall/publish/",
     "footfall/warehouse/publications.py",
     "footfall/warehouse/records.py",
+    "footfall/warehouse/images.py",
 )
 
 ANALYTICS = """
