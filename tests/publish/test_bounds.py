@@ -65,6 +65,8 @@ def test_a_publication_that_loses_customers_is_refused_and_leaves_nothing(shop: 
     assert sorted(shop.states().values()) == ["live", "refused"]
     refused = max(shop.states(), key=int)
     assert list(keys.scan_iter(f"ff:{refused}:*")) == []
+    images = shop.connection.execute("select distinct version::text from serving.published_records")
+    assert images.fetchall() == [(live.version,)]
     told = explain(refused, now=NOW)
     assert "2 of 5 customers would be gone" in (told.publication.reason or "")
     assert "3 of 5 customers kept, 2 gone" in told.lines()

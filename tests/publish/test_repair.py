@@ -1,11 +1,14 @@
 """What Redis has lost is noticed and published again, without a person."""
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 from redis import Redis
+from typer.testing import CliRunner
 
+from footfall.cli import app
 from footfall.errors import NotFound, NotReady
 from footfall.publish.publication import publish, rollback
 from footfall.publish.repair import repair, verify
@@ -114,3 +117,21 @@ def test_a_redis_that_may_evict_is_not_repaired_but_refused(shop: Shop, keys: Re
             repair(now=NOW, actor="test")
     finally:
         keys.config_set("maxmemory-policy", "noeviction")
+
+
+def test_the_commands_tell_and_repair(shop: Shop, keys: Redis):
+    def run(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, words)
+        return done.exit_code, done.stdout
+
+    shop.score()
+    assert run("publish")[0] == 0
+    assert run("publications", "verify") == (0, "version 1 is live, all 5 records as written\n")
+    assert "why: nothing is live" in run("publications", "explain", "1")[1]
+    keys.flushall()
+    code, told = run("publications", "verify", "--json")
+    assert (code, "holds no publication" in json.loads(told)["problem"]) == (1, True)
+    code, told = run("publications", "verify", "--repair")
+    assert (code, "published version 2" in told) == (0, True)
+    assert run("publications")[1].splitlines()[0].startswith("2 live set 1 5 records")
+    assert run("publications", "diff")[1].startswith("version 2 beside version 1: 5 of 5 customers")
