@@ -48,7 +48,10 @@ def new_tally() -> Tally:
 def layout() -> tuple[str, ...]:
     """Return what all records depend on: the fields that there are, and the experiment, if any."""
     given = settings()
-    return (*FIELDS, *([f"{given.experiment}: {given.experiment_arms}"] if given.experiment else []))
+    return (
+        *FIELDS,
+        *([f"{given.experiment}: {given.experiment_arms}"] if given.experiment else []),
+    )
 
 
 def _experiment() -> Experiment | None:

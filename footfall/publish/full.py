@@ -12,12 +12,14 @@ from footfall.errors import Fenced, FootfallError, NotReady
 from footfall.publish import encoding
 from footfall.publish.bounds import Comparison, Contents
 from footfall.publish.judging import of_image
+from footfall.publish.popular import Popular
 from footfall.publish.store import BATCH, Record, Store, batches
 from footfall.publish.verifying import compare_version
 from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
+from footfall.warehouse.records import RecordRow
 
 
 def write_full(
@@ -89,7 +91,7 @@ def _write(
     now: datetime,
     latest: datetime,
 ) -> tuple[Contents, datetime]:
-    tally = encoding.new_tally()
+    tally, popular = encoding.new_tally(), Popular()
     last = now
     with (
         connect() as second,
@@ -97,13 +99,19 @@ def _write(
         closing(records.stream_records(connection, chosen, now=now, expires_at=latest)) as rows,
     ):
 
+        def counted() -> Iterator[RecordRow]:
+            for row in rows:
+                popular.add(row.segment, map(str, row.products))
+                yield row
+
         def made() -> Iterator[Record]:
             nonlocal last
-            for record in encoding.records(version, chosen.as_of, rows, tally, add):
+            for record in encoding.records(version, chosen.as_of, counted(), tally, add):
                 last = max(last, record[2])
                 yield record
 
         store.write(version, made())
+    store.write_fallbacks(version, popular.fallbacks(version, last))
     return tally.contents(), last
 
 

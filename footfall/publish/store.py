@@ -20,7 +20,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from footfall.errors import Fenced, FootfallError, NotReady, ServerUnavailable
-from footfall.storefront.record import CURRENT_KEY, FIELDS, record_key
+from footfall.storefront.record import (
+    CURRENT_KEY,
+    FIELDS,
+    Fallback,
+    encode_fallback,
+    fallback_key,
+    record_key,
+)
 
 FLIP_KEY = "ff:flip"
 FUNCTIONS = Path(__file__).with_name("functions.lua")
@@ -134,6 +141,17 @@ class Store:
         finally:
             self._redis.connection_pool.release(connection)
         return written
+
+    def write_fallbacks(
+        self, version: int, fallbacks: Iterable[tuple[str | None, Fallback]]
+    ) -> None:
+        """Write what to show to who has no record, by segment; None: of all."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for segment, fallback in fallbacks:
+                fields = chain.from_iterable(encode_fallback(fallback).items())
+                until = int(fallback.expires_at.timestamp())
+                pipeline.fcall("ff_put", 1, fallback_key(str(version), segment), until, *fields)
+            pipeline.execute()
 
     @staticmethod
     def _await_replies(connection: Any, count: int) -> None:

@@ -18,7 +18,8 @@ ROWS_PER_FETCH = 2000
 # A score's part of a record's hash. A percentile counts by whole points: who gained a tenth because
 # somebody else ordered has the same record. Of changed records, one in 2^64 is taken for the same.
 _BITS: LiteralString = (
-    "hashtextextended(s.model_id || coalesce(s.fallback, ''), hashfloat8extended(coalesce(s.probability, s.amount),"
+    "hashtextextended(s.model_id || coalesce(s.fallback, ''),"
+    " hashfloat8extended(coalesce(s.probability, s.amount),"
     " jsonb_hash_extended(s.reasons, floor(s.percentile)::bigint)))"
 )
 _CONTENT: LiteralString = (

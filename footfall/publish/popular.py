@@ -1,0 +1,37 @@
+"""What to show to who has no record: the products that most customers with one buy again."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from footfall.storefront.record import Fallback
+
+MOST_PRODUCTS = 10
+FEWEST_CUSTOMERS = 5
+"""What fewer customers buy again would tell of them."""
+
+
+class Popular:
+    """Customers by product, of all and of each segment; added up record by record."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+
+    def add(self, segment: str | None, products: Iterable[str]) -> None:
+        """Count one customer's products in."""
+        own = set(products)
+        for group in {None, segment}:
+            self._counts[group].update(own)
+
+    def fallbacks(
+        self, version: int, expires_at: datetime
+    ) -> Iterator[tuple[str | None, Fallback]]:
+        """Yield each segment's fallback, and that of all as None; of equals the lesser id first."""
+        for group, counts in self._counts.items():
+            enough = [(-count, name) for name, count in counts.items() if count >= FEWEST_CUSTOMERS]
+            products = tuple(name for _, name in sorted(enough)[:MOST_PRODUCTS])
+            if products:
+                yield (
+                    group,
+                    Fallback(products=products, version=str(version), expires_at=expires_at),
+                )
