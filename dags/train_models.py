@@ -1,13 +1,9 @@
 """Train a challenger of each model, and promote it when it beats the champion.
 
-The models are those of the param ``models``: purchase and churn, unless a run is told otherwise.
-
 Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
 A challenger becomes champion only when it is better on the same holdout; the audit report is kept
-with it. Runs each week, and out of turn when a champion has shifted.
-
-With ``FOOTFALL_PROMOTION_APPROVAL=required`` the run then waits for a person: Required Actions.
-Without an answer within six days nothing is promoted.
+with it. Runs each week, and out of turn when a champion has shifted; param ``models`` names others.
+With ``FOOTFALL_PROMOTION_APPROVAL=required`` a person is waited for, six days: Required Actions.
 """
 
 from datetime import timedelta
@@ -34,7 +30,9 @@ from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, stage
 def train_models() -> None:
     @stage()
     def choose(**context: Context):
-        return context["params"]["models"]
+        from footfall.modelling.training import known_labels
+
+        return known_labels(context["params"]["models"])
 
     @stage(max_active_tis_per_dagrun=1)  # each uses every core
     def train(name: str, **context: Context):

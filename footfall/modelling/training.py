@@ -95,8 +95,7 @@ def train(
     """
     started = time.monotonic()
     tell = on_progress or (lambda done, total: None)
-    if name not in LABELS:
-        raise BadArgument(f"there is no model {name!r}; there are: {', '.join(sorted(LABELS))}")
+    (name,) = known_labels([name])
     label = LABELS[name]
     budget = settings().search_trials if trials is None else trials
     steps = STEPS + budget
@@ -142,6 +141,18 @@ def train(
         refused=[check.detail for check in learnt.checks if not check.passed],
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def known_labels(names: Sequence[str]) -> Sequence[str]:
+    """Return the names, each of which is a label's.
+
+    Raises:
+        BadArgument: one is not.
+    """
+    for name in names:
+        if name not in LABELS:
+            raise BadArgument(f"there is no model {name!r}; there are: {', '.join(sorted(LABELS))}")
+    return names
 
 
 def _plan(label: Label, as_of: datetime | None) -> tuple[datetime, Split]:
