@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import psutil
+from pydantic import SecretStr
 
 from footfall.errors import ServerUnavailable
 from footfall.settings import ROOT, Settings, settings
@@ -120,6 +121,8 @@ def environment(chosen: Settings, database: str, port: int) -> dict[str, str]:
     folder = chosen.home / "airflow"
     ambient = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     ours = chosen.model_dump(mode="json", exclude_none=True)
+    # shown as asterisks there, which no server takes for a password
+    ours |= {name: it.get_secret_value() for name, it in chosen if isinstance(it, SecretStr)}
     tail = database.partition("://")[2]
     airflow = {
         "CORE__EXECUTOR": "LocalExecutor",
