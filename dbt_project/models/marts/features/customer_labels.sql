@@ -117,12 +117,14 @@ labels as (
         outcomes.customer_id,
         outcomes.as_of,
         {% for label in labels() -%}
+        {# a case without else forgets how long its numbers are #}
+        {% set type = '::numeric(38, 2)' if label.kind == 'amount' else '' -%}
         {% if label.asked_if -%}
         case
             when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }}
-        end as {{ label.column }}
+        end{{ type }} as {{ label.column }}
         {%- else -%}
-        outcomes.{{ label.column }}
+        outcomes.{{ label.column }}{% if type %}{{ type }} as {{ label.column }}{% endif %}
         {%- endif %}
         {%- if not loop.last %},
         {% endif %}
