@@ -97,7 +97,7 @@ outcomes as (
         case
             when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
                 then {{ label.found }}
-        end as {{ label.column }}
+        end{{ '::numeric(38, 2)' if label.kind == 'amount' }} as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
         {% endfor %}
@@ -117,14 +117,12 @@ labels as (
         outcomes.customer_id,
         outcomes.as_of,
         {% for label in labels() -%}
-        {# a case without else forgets how long its numbers are #}
-        {% set type = '::numeric(38, 2)' if label.kind == 'amount' else '' -%}
         {% if label.asked_if -%}
         case
             when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }}
-        end{{ type }} as {{ label.column }}
+        end{{ '::numeric(38, 2)' if label.kind == 'amount' }} as {{ label.column }}
         {%- else -%}
-        outcomes.{{ label.column }}{% if type %}{{ type }} as {{ label.column }}{% endif %}
+        outcomes.{{ label.column }}
         {%- endif %}
         {%- if not loop.last %},
         {% endif %}
