@@ -91,7 +91,7 @@ def verify(
     from footfall.publish import repair as loss
 
     found = loss.verify(now=now())
-    done = loss.repair(now=now(), actor=actor()) if found.problem and repair else None
+    done = loss.publish_again(found, now=now(), actor=actor()) if repair else None
     if done is None:
         tell(found, found.line(), as_json)
     else:

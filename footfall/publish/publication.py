@@ -19,7 +19,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import BadArgument, GateStopped, NotFound, NotReady, OutOfBounds
+from footfall.errors import BadArgument, Fenced, GateStopped, NotFound, NotReady, OutOfBounds
 from footfall.publish import judging
 from footfall.publish.delta import plan, publish_delta
 from footfall.publish.full import take_back, write_full
@@ -86,7 +86,7 @@ def publish(
         actor: who publishes, for the audit log.
         full: under a new version, however little has changed.
         accept: also if it is too different from the live one; goes to the audit log.
-        score_set: this set, which was published before, and not the newest.
+        score_set: this set, if it is what is live still, and not the newest.
 
     Raises:
         GateStopped: the scores gate stopped that set.
@@ -99,11 +99,11 @@ def publish(
     latest = (now + timedelta(hours=settings().score_ttl_hours)).replace(microsecond=0)
     with connect(autocommit=True) as connection, opened(settings().redis) as store:
         table.end_when_hanging(connection)
-        chosen = _choose(connection, score_set)
-        store.prepare(expires_at=latest)
-        last = _reconcile(connection, store, now)
+        epoch, last = _take_turn(connection, store, now)
         live = table.live(connection)
-        work = _Work(connection, store, chosen, live, last, now, latest, actor, accept)
+        chosen = _choose(connection, score_set, live)
+        store.prepare(expires_at=latest)
+        work = _Work(connection, store, epoch, chosen, live, last, now, latest, actor, accept)
         found = "asked for" if full else plan(connection, store, chosen, live, last, now=now)
         done = _full(work, found) if isinstance(found, str) else _delta(work, found)
         return replace(done, seconds=round(time.perf_counter() - started, 3))
@@ -124,10 +124,9 @@ def rollback(version: str | None = None, *, now: datetime, actor: str) -> Public
     started = time.perf_counter()
     with connect(autocommit=True) as connection, opened(settings().redis) as store:
         table.end_when_hanging(connection)
-        last = _reconcile(connection, store, now)
+        epoch, last = _take_turn(connection, store, now)
         target, expires_at = _target(connection, version, last, now)
         store.prepare(expires_at=expires_at)
-        epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
         _withdraw_and_verify(connection, store, target, now)
         flip = store.flip(target.version, epoch=epoch, expires_at=expires_at, at=now)
         _settle(connection, flip, now=now, actor=actor, act="roll back")
@@ -147,6 +146,7 @@ class _Work:
 
     connection: Connection[TupleRow]
     store: Store
+    epoch: int
     chosen: table.ScoreSetRow
     live: table.PublicationRow | None
     last: Flip | None
@@ -158,7 +158,7 @@ class _Work:
 
 def _full(work: _Work, reason: str) -> Publication:
     connection, store, now, last = work.connection, work.store, work.now, work.last
-    epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
+    epoch = work.epoch
     version = table.begin(
         connection, work.chosen.score_set, epoch=epoch, beyond=last.newest if last else 0
     )
@@ -187,13 +187,12 @@ def _full(work: _Work, reason: str) -> Publication:
 
 
 def _delta(work: _Work, changes: Changes) -> Publication:
-    connection, live, last = work.connection, work.live, work.last
+    connection, epoch, live, last = work.connection, work.epoch, work.live, work.last
     assert live is not None, "a delta is of the live version"
     assert last is not None, "and of the last flip"
     assert live.expires_at is not None, "which has its time"
     seen = judging.of_changes(connection, work.chosen, changes, live)
     what = f"score set {work.chosen.score_set} (a delta of version {live.version})"
-    epoch = table.draw_epoch(connection, beyond=last.epoch)
     table.begin_delta(connection, epoch, live.version, work.chosen.score_set)
     try:
         accepted = judging.judge(what, seen, accept=work.accept)
@@ -222,11 +221,13 @@ def _delta(work: _Work, changes: Changes) -> Publication:
     return replace(_publication(connection, live.version), changed=len(known), removed=len(gone))
 
 
-def _choose(connection: Connection[TupleRow], score_set: int | None) -> table.ScoreSetRow:
+def _choose(
+    connection: Connection[TupleRow], score_set: int | None, live: table.PublicationRow | None
+) -> table.ScoreSetRow:
     if score_set is not None:
         again = table.score_set(connection, score_set)
-        if again is None:
-            raise NotFound(f"there is no score set {score_set}")
+        if again is None or live is None or live.score_set != score_set:
+            raise Fenced(f"score set {score_set} is not live any more; it is not published again")
         return again
     newest = table.newest_score_set(connection)
     if newest is None:
@@ -263,6 +264,19 @@ def _settle(
             detail={"instead_of": flip.previous, "epoch": flip.epoch} | (detail or {}),
             now=now,
         )
+
+
+def _take_turn(
+    connection: Connection[TupleRow], store: Store, now: datetime
+) -> tuple[int, Flip | None]:
+    """Draw an epoch, then return it with the last flip.
+
+    What is published is chosen only afterwards. So who has the greater epoch has chosen later, and
+    what is older never goes live over what is newer.
+    """
+    last = _reconcile(connection, store, now)
+    epoch = table.draw_epoch(connection, beyond=last.epoch if last else 0)
+    return epoch, _reconcile(connection, store, now)  # who flipped between the two is not fenced
 
 
 def _reconcile(connection: Connection[TupleRow], store: Store, now: datetime) -> Flip | None:

@@ -59,6 +59,16 @@ def repair(*, now: datetime, actor: str) -> Publication | None:
         health = verify(now=now)
     except NotFound:
         return None
+    return publish_again(health, now=now, actor=actor)
+
+
+def publish_again(health: Health, *, now: datetime, actor: str) -> Publication | None:
+    """Publish what was found damaged; None if it was not.
+
+    Raises:
+        Fenced: something else has gone live since.
+        GateStopped, NotReady, ServerUnavailable: as ``publish`` does.
+    """
     if health.problem is None:
         return None
     return publish(now=now, actor=actor, full=True, score_set=health.score_set)

@@ -9,9 +9,9 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from footfall.cli import app
-from footfall.errors import NotFound, NotReady
+from footfall.errors import Fenced, NotFound, NotReady
 from footfall.publish.publication import publish, rollback
-from footfall.publish.repair import repair, verify
+from footfall.publish.repair import publish_again, repair, verify
 from footfall.storefront.client import Storefront
 from tests.publish.shop import NOW, Shop, customer
 
@@ -82,6 +82,18 @@ def test_what_is_live_is_repaired_though_its_successor_was_stopped(shop: Shop, k
     done = repair(now=NOW, actor="test")
     assert done is not None
     assert done.score_set == live
+
+
+def test_what_was_damaged_is_not_put_over_what_went_live_since(shop: Shop, keys: Redis):
+    shop.score()
+    publish(now=NOW, actor="test")
+    keys.flushall()
+    damaged = verify(now=NOW)
+    newer = shop.score()
+    publish(now=NOW, actor="test")
+    with pytest.raises(Fenced, match="score set 1 is not live any more"):
+        publish_again(damaged, now=NOW, actor="test")
+    assert shop.score_set_of(keys.get("ff:current")) == newer
 
 
 def test_the_next_sync_publishes_in_full_where_redis_has_lost_something(shop: Shop, keys: Redis):

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from footfall.errors import FootfallError
+from footfall.errors import Fenced, FootfallError
+from footfall.publish import publication
 from footfall.publish.publication import publish, rollback
 from footfall.publish.repair import verify
 from footfall.storefront.client import Storefront
@@ -158,7 +159,8 @@ def test_a_publication_that_was_live_but_not_booked_can_be_rolled_back_to(
     shop.score()
     first = publish(now=NOW, actor="test")
     with monkeypatch.context() as patch:
-        calls = iter([table.settle, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)])
+        booked = [table.settle, table.settle]  # the flip before, as a publisher takes its turn
+        calls = iter([*booked, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)])
         patch.setattr(table, "settle", lambda *args, **named: next(calls)(*args, **named))
         pid = child(lambda: publish(now=NOW, actor="test"), at_line=0, signal_=signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
@@ -218,6 +220,27 @@ def test_of_two_racing_publishers_the_older_one_is_fenced_out(
         else:
             assert outcome == 0
     assert outcomes[3] > PAUSES / 2
+
+
+def test_what_was_chosen_earlier_never_goes_live_over_what_was_chosen_later(
+    shop: Shop, keys: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    shop.score()
+    publish(now=NOW, actor="test")
+    shop.score()
+    choose = publication._choose
+
+    def overtaken(*args):
+        chosen = choose(*args)
+        monkeypatch.setattr(publication, "_choose", choose)
+        shop.score()
+        publish(now=NOW, actor="the faster one")
+        return chosen
+
+    monkeypatch.setattr(publication, "_choose", overtaken)
+    with pytest.raises(Fenced):
+        publish(now=NOW, actor="the slower one")
+    assert shop.score_set_of(keys.get("ff:current")) == 3
 
 
 def test_a_rollback_fences_out_the_publisher_that_began_before_it(shop: Shop, keys: Redis):
