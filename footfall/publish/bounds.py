@@ -24,21 +24,21 @@ class Contents:
         means: the mean probability of each score, among the records that have it.
         segments: customers by segment; '' is none.
         base_rates: records with a base rate in the place of a score.
-        fields: the fields that a record may have, as the publisher's code had them.
+        layout: what all records depend on: the fields that there are, and the experiment.
     """
 
     records: int
     means: Mapping[str, float]
     segments: Mapping[str, int]
     base_rates: int
-    fields: tuple[str, ...]
+    layout: tuple[str, ...]
 
 
 @dataclass
 class Tally:
     """Contents, as they are added up record by record."""
 
-    fields: tuple[str, ...]
+    layout: tuple[str, ...]
     records: int = 0
     base_rates: int = 0
     segments: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Tally:
         """Return what was counted."""
         means = {name: self.sums[name] / self.counts[name] for name in SCORES if self.counts[name]}
         segments = dict(sorted(self.segments.items()))
-        return Contents(self.records, means, segments, self.base_rates, self.fields)
+        return Contents(self.records, means, segments, self.base_rates, self.layout)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def plan(
         return f"half of the time of version {live.version} is over"
     if sorted(chosen.model_ids) != sorted(live.model_ids):
         return "other models have scored"
-    if tuple((live.contents or {}).get("fields", ())) != encoding.layout():
+    if tuple((live.contents or {}).get("layout", ())) != encoding.layout():
         return "records have other fields, or another experiment, now"
     if why := moved(store, live, last) or lost(connection, store, live, now=now):
         return why

@@ -153,7 +153,7 @@ def test_who_withdraws_while_a_delta_is_staged_is_not_in_it(
                 shop.score(changed=[0]),
                 shop.connection.execute(
                     "update serving.publications"
-                    " set contents = jsonb_set(contents, '{fields}', '[]')"
+                    " set contents = jsonb_set(contents, '{layout}', '[]')"
                 ),
             ),
             "records have other fields, or another experiment, now",
