@@ -18,7 +18,6 @@ from footfall.errors import (
 from footfall.publish.publication import publications, publish, rollback
 from footfall.publish.store import Store
 from footfall.storefront.client import Storefront
-from footfall.storefront.experiment import Experiment
 from footfall.warehouse import audit
 from footfall.warehouse.connection import transaction
 from tests.conftest import set_environment
@@ -49,42 +48,6 @@ def test_a_published_customer_reads_back_as_scored(shop: Shop, storefront: Store
     assert profile.reasons["churn"] == (f"more likely: because of set {score_set}",)
     assert (profile.as_of, profile.scored_at, profile.expires_at) == (AS_OF, NOW, NOW + TTL)
     assert (done.records, done.state, done.score_set) == (5, "live", score_set)
-
-
-def test_strangers_are_shown_what_at_least_five_customers_buy_again(
-    shop: Shop, storefront: Storefront, keys: Redis
-):
-    shop.score()
-    shop.segment(AS_OF, "champions")
-    shop.many(
-        "insert into analytics.customer_products values (%s, %s, %s)",
-        [(customer(n), AS_OF, json.dumps(["101", f"only-{n}", "99"])) for n in range(5)],
-    )
-    version = publish(now=NOW, actor="test").version
-    profile = storefront.get("stranger", now=NOW)
-    assert (profile.products, profile.products_from) == (("101", "99"), "popular")
-    key = f"ff:{version}:f:segment:champions"
-    assert keys.hget(key, "products") == '["101", "99"]'
-    assert 0 < keys.ttl(key) <= TTL.total_seconds()
-
-
-def test_records_tell_the_arm_and_another_experiment_changes_all(
-    shop: Shop, storefront: Storefront, monkeypatch: pytest.MonkeyPatch
-):
-    shop.score()
-    set_environment(monkeypatch, experiment="banner", experiment_arms="a=50,b=50")
-    publish(now=NOW, actor="test")
-    experiment = Experiment.parse("banner", "a=50,b=50")
-    for name in map(customer, range(5)):
-        profile = storefront.get(name, now=NOW)
-        assert (profile.experiment, profile.arm) == ("banner", experiment.arm(name))
-    set_environment(monkeypatch, experiment="other")
-    shop.score(changed=[])
-    assert "another experiment" in (publish(now=NOW, actor="test").reason or "")
-    set_environment(monkeypatch, experiment_arms="a=50")
-    shop.score()
-    with pytest.raises(BadArgument, match="FOOTFALL_EXPERIMENT_ARMS: the shares"):
-        publish(now=NOW, actor="test")
 
 
 def test_who_published_and_who_rolled_back_stands_in_the_audit_log(shop: Shop):
