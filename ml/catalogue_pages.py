@@ -10,6 +10,17 @@ from pathlib import Path
 from ml.catalogue import FEATURES, MODEL_FEATURES, Feature
 
 WRITTEN = "Written by `make features` from ml/features.yml. Do not edit."
+PER_SNAPSHOT = """\
+    constraints:
+      - type: primary_key
+        columns: [as_of, customer_id]
+    columns:
+      - name: customer_id
+        data_type: text
+        description: "{{ doc('customer_id') }}"
+      - name: as_of
+        data_type: timestamp with time zone
+        description: "{{ doc('as_of') }}\""""
 
 WAYS = {1: "rise", -1: "fall"}
 
@@ -49,16 +60,7 @@ models:
       could be profiled then. A window of N days is the N × 24 hours before as_of; hours and days
       are UTC; amounts in the shop's currency, refunds known at as_of taken off. One row per
       customer and as_of.
-    constraints:
-      - type: primary_key
-        columns: [as_of, customer_id]
-    columns:
-      - name: customer_id
-        data_type: text
-        description: "{{{{ doc('customer_id') }}}}"
-      - name: as_of
-        data_type: timestamp with time zone
-        description: "{{{{ doc('as_of') }}}}"
+{PER_SNAPSHOT}
 {columns}
 """
 

@@ -7,6 +7,7 @@ import json
 import textwrap
 from collections.abc import Iterable
 
+from ml.catalogue_pages import PER_SNAPSHOT
 from ml.labels import Label
 
 WRITTEN = "Written by `make features` from ml/labels. Do not edit."
@@ -22,7 +23,7 @@ FOUND = {
     "order": "{buyers}.customer_id is not null",
     "no_order": "{buyers}.customer_id is null",
     "discounted_order": "{buyers}.customer_id is not null",
-    "net_revenue": "coalesce({buyers}.amount, 0)::numeric(38, 2)",
+    "net_revenue": "coalesce({buyers}.amount, 0)",
 }
 TYPES = {"class": "boolean", "amount": "numeric(38,2)"}
 
@@ -37,6 +38,7 @@ def dbt_macro(labels: Iterable[Label]) -> str:
                 "column": label.column,
                 "outcome": label.outcome,
                 "kind": label.kind,
+                "type": TYPES[label.kind],
                 "found": FOUND[label.outcome].format(buyers=f"{label.name}_buyers"),
                 "days": label.horizon.days,
                 "asked_if": label.activity_column or "",
@@ -60,16 +62,7 @@ models:
       What customers of a snapshot did after it: what the models learn to foresee. Orders by
       ordered_at; an order that was refunded later is still an order. One row per customer and
       as_of.
-    constraints:
-      - type: primary_key
-        columns: [as_of, customer_id]
-    columns:
-      - name: customer_id
-        data_type: text
-        description: "{{{{ doc('customer_id') }}}}"
-      - name: as_of
-        data_type: timestamp with time zone
-        description: "{{{{ doc('as_of') }}}}"
+{PER_SNAPSHOT}
 {columns}
 """
 

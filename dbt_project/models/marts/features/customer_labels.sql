@@ -97,7 +97,7 @@ outcomes as (
         case
             when {{ days_after('customers.as_of', label.days) }} <= {{ built_through() }}
                 then {{ label.found }}
-        end{{ '::numeric(38, 2)' if label.kind == 'amount' }} as {{ label.column }}
+        end::{{ label.type }} as {{ label.column }}
         {%- if not loop.last %},
         {% endif %}
         {% endfor %}
@@ -120,7 +120,7 @@ labels as (
         {% if label.asked_if -%}
         case
             when features.{{ label.asked_if }} > 0 then outcomes.{{ label.column }}
-        end{{ '::numeric(38, 2)' if label.kind == 'amount' }} as {{ label.column }}
+        end::{{ label.type }} as {{ label.column }}
         {%- else -%}
         outcomes.{{ label.column }}
         {%- endif %}
