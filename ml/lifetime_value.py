@@ -9,7 +9,7 @@ gamma-gamma model of monetary value" (2013). Both know four numbers of a custome
 import io
 import warnings
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 import numpy as np
@@ -86,10 +86,8 @@ def _fitted(fitter: Any, refused: type[Exception], *columns: "pd.Series[float]")
     Raises:
         ConvergenceError: none does.
     """
-    for penalty in PENALTIES:
-        try:
+    *others, last = PENALTIES
+    for penalty in others:
+        with suppress(refused):
             return fitter(penalizer_coef=penalty).fit(*columns)
-        except refused:
-            if penalty == PENALTIES[-1]:
-                raise
-    raise AssertionError("unreachable")
+    return fitter(penalizer_coef=last).fit(*columns)
