@@ -45,12 +45,13 @@ class Tally:
     sums: dict[str, float] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, scores: Mapping[str, float | None], segment: str | None, base_rate: bool) -> None:
-        """Count one record in."""
+    def add(self, numbers: Mapping[str, float], segment: str | None, base_rate: bool) -> None:
+        """Count one record in: its numbers by field, of which the probabilities count."""
         self.records += 1
         self.base_rates += base_rate
         self.segments[segment or ""] += 1
-        for name, probability in scores.items():
+        for name in SCORES:
+            probability = numbers.get(name)
             if probability is not None:
                 self.sums[name] = self.sums.get(name, 0.0) + probability
                 self.counts[name] += 1

@@ -5,19 +5,22 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 
+from msgspec import json
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import Fenced, FootfallError, NotReady
+from footfall.errors import Fenced, NotReady
 from footfall.publish import encoding
 from footfall.publish.bounds import Comparison, Contents
+from footfall.publish.bulk import BATCH, batches
 from footfall.publish.judging import of_image
 from footfall.publish.popular import Popular
-from footfall.publish.store import BATCH, Record, Store, batches
-from footfall.publish.verifying import compare_version
+from footfall.publish.store import Store
+from footfall.publish.verifying import Checksum
 from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
 from footfall.warehouse.connection import connect
+from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
 from footfall.warehouse.records import RecordRow
 
@@ -33,7 +36,7 @@ def write_full(
     latest: datetime,
     reason: str,
 ) -> tuple[datetime, Comparison | None]:
-    """Write a version and its image, take out who withdrew meanwhile, and read it back.
+    """Write a version and its image, read it back, and take out who withdrew meanwhile.
 
     Returns:
         When its last record expires, and how it compares with the live one (None: there is none).
@@ -43,29 +46,26 @@ def write_full(
         NotReady: the set has nobody to publish.
         FootfallError: records did not read back as written.
     """
-    contents, expires_at = _write(connection, store, version, chosen, now=now, latest=latest)
+    contents, checksum, expires_at = _write(
+        connection, store, version, chosen, now=now, latest=latest
+    )
     withdrawn = images.withdrawn(connection, version, chosen.score_set)
     if withdrawn:
         store.remove(version, withdrawn)
         images.drop(connection, version, withdrawn)
-    found = compare_version(connection, store, version, now=now)
+        with closing(images.image(connection, version, now=now)) as image:
+            checksum = Checksum(image)
     row = table.publication(connection, version)
     if row is None or row.state != "building":
         raise Fenced(f"publication {version} came too late: a newer one is live already")
-    if not found.records:
+    if not checksum.records:
         raise _nobody(connection, chosen, now)
-    if not found.is_whole:
-        raise FootfallError(
-            f"publication {version}: {found.missing + found.wrong} of {found.records} records did "
-            f"not read back as written (first: {found.first}); the live version is untouched, "
-            "publish again"
-        )
     seen = of_image(connection, version, chosen, contents, live) if live else None
     table.fill(
         connection,
         version,
-        records=found.records,
-        checksum=found.checksum,
+        records=checksum.records,
+        checksum=checksum.hexdigest(),
         expires_at=expires_at,
         contents=asdict(contents),
         comparison=None if seen is None else asdict(seen),
@@ -90,29 +90,33 @@ def _write(
     *,
     now: datetime,
     latest: datetime,
-) -> tuple[Contents, datetime]:
-    tally, popular = encoding.new_tally(), Popular()
+) -> tuple[Contents, Checksum, datetime]:
+    tally, popular, checksum = encoding.new_tally(), Popular(), Checksum()
+    models = records.models_of(connection, chosen.score_set)
+    encoder = encoding.Encoder(version, chosen.as_of, models)
     last = now
     with (
         connect() as second,
         images.new_image(second, version) as add,
-        closing(records.stream_records(connection, chosen, now=now, expires_at=latest)) as rows,
+        closing(
+            records.stream_records(connection, chosen, models, now=now, expires_at=latest)
+        ) as rows,
     ):
 
         def counted() -> Iterator[RecordRow]:
+            nonlocal last
             for row in rows:
-                popular.add(row.segment, map(str, row.products))
+                popular.add(row.segment, json.decode(row.products, type=list[str]))
+                last = max(last, row.expires_at)
                 yield row
 
-        def made() -> Iterator[Record]:
-            nonlocal last
-            for record in encoding.records(version, chosen.as_of, counted(), tally, add):
-                last = max(last, record[2])
-                yield record
+        def keep(line: ImageRow) -> None:
+            add(line)
+            checksum.add(line)
 
-        store.write(version, made())
+        store.write(version, encoder.records(counted(), tally, keep))
     store.write_fallbacks(version, popular.fallbacks(version, last))
-    return tally.contents(), last
+    return tally.contents(), checksum, last
 
 
 def _nobody(connection: Connection[TupleRow], chosen: ScoreSetRow, now: datetime) -> NotReady:

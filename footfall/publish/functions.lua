@@ -15,33 +15,41 @@ redis.register_function{
   end,
 }
 
--- ff_put key expires_at field value ... : a record never stands without its TTL, nor mixed with an older one.
-redis.register_function('ff_put', function(keys, arguments)
-  local expires_at = table.remove(arguments, 1)
-  redis.call('DEL', keys[1])
-  redis.call('HSET', keys[1], unpack(arguments))
-  return redis.call('EXPIREAT', keys[1], expires_at)
-end)
-
 -- ff_digest prefix n field1 ... fieldn id... -> each record's SHA-1: of how many fields it has and the pairs
--- field\0value in the order of the fields named, joined by \0. '' = no such record.
+-- field\0value in the order of the fields named, joined by \0. '' = no such record. A record that fits into one
+-- piece of memory has its fields in that order, as they were written; a hash table (long values) has them in any.
 redis.register_function{
   function_name = 'ff_digest',
   flags = {'no-writes'},
   callback = function(keys, arguments)
     local count = tonumber(arguments[1])
-    local fields = {unpack(arguments, 2, count + 1)}
+    local place = {}
+    for i = 1, count do
+      place[arguments[i + 1]] = i
+    end
+    local function order(one, other)
+      return (place[one[1]] or count + 1) < (place[other[1]] or count + 1)
+    end
     local digests = {}
     for i = count + 2, #arguments do
-      local key = keys[1] .. arguments[i]
-      local size = redis.call('HLEN', key)
-      local parts = {tostring(size)}
-      for j, value in ipairs(redis.call('HMGET', key, unpack(fields))) do
-        if value then
-          parts[#parts + 1] = fields[j] .. '\0' .. value
+      local flat = redis.call('HGETALL', keys[1] .. arguments[i])
+      local last, in_order = 0, true
+      for j = 1, #flat, 2 do
+        local at = place[flat[j]] or count + 1
+        in_order = in_order and at > last
+        last = at
+      end
+      if not in_order then
+        local sorted = {}
+        for j = 1, #flat, 2 do
+          sorted[#sorted + 1] = {flat[j], flat[j + 1]}
+        end
+        table.sort(sorted, order)
+        for j, pair in ipairs(sorted) do
+          flat[2 * j - 1], flat[2 * j] = pair[1], pair[2]
         end
       end
-      digests[#digests + 1] = size == 0 and '' or redis.sha1hex(table.concat(parts, '\0'))
+      digests[#digests + 1] = #flat == 0 and '' or redis.sha1hex(#flat / 2 .. '\0' .. table.concat(flat, '\0'))
     end
     return digests
   end,

@@ -19,15 +19,17 @@ class Popular:
 
     def add(self, segment: str | None, products: Iterable[str]) -> None:
         """Count one customer's products in."""
-        own = set(products)
-        for group in {None, segment}:
-            self._counts[group].update(own)
+        self._counts[segment].update(set(products))
 
     def fallbacks(
         self, version: int, expires_at: datetime
     ) -> Iterator[tuple[str | None, Fallback]]:
         """Yield each segment's fallback, and that of all as None; of equals the lesser id first."""
-        for group, counts in self._counts.items():
+        groups = [(group, counts) for group, counts in self._counts.items() if group is not None]
+        total = Counter[str]()
+        for counts in self._counts.values():
+            total.update(counts)
+        for group, counts in [(None, total), *groups]:
             enough = [(-count, name) for name, count in counts.items() if count >= FEWEST_CUSTOMERS]
             products = tuple(name for _, name in sorted(enough)[:MOST_PRODUCTS])
             if products:

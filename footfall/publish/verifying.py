@@ -9,7 +9,8 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.publish.store import Flip, Store, batches
+from footfall.publish.bulk import batches
+from footfall.publish.store import Flip, Store
 from footfall.warehouse import images
 from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow
@@ -28,14 +29,12 @@ class Found:
         missing: how many are not there.
         wrong: how many are not as they were written.
         first: a customer whose record is missing or wrong.
-        checksum: SHA-256 over each customer_id, in order, a zero byte, and the SHA-1 of the record.
     """
 
     records: int
     missing: int
     wrong: int
     first: str | None
-    checksum: str
 
     @property
     def is_whole(self) -> bool:
@@ -45,7 +44,6 @@ class Found:
 
 def compare(store: Store, version: int | str, image: Iterable[ImageRow]) -> Found:
     """Compare records with their image, which comes by customer_id; unknown ones are left out."""
-    total = hashlib.sha256()
     count = missing = wrong = 0
     first = None
     for batch in batches((row for row in image if row.sha1 is not None), ROWS):
@@ -53,13 +51,37 @@ def compare(store: Store, version: int | str, image: Iterable[ImageRow]) -> Foun
         for row in batch:
             count += 1
             sha1 = found.get(row.customer_id)
-            total.update(row.customer_id.encode() + b"\0" + (row.sha1 or b""))
             if sha1 == row.sha1:
                 continue
             missing += sha1 is None
             wrong += sha1 is not None
             first = first or row.customer_id
-    return Found(count, missing, wrong, first, total.hexdigest())
+    return Found(count, missing, wrong, first)
+
+
+class Checksum:
+    """The SHA-256 over each customer_id, a zero byte, and the SHA-1 of the record.
+
+    Records are added by customer_id.
+    """
+
+    def __init__(self, image: Iterable[ImageRow] = ()) -> None:
+        """Add up the records that an image knows."""
+        self.records = 0
+        self._total = hashlib.sha256()
+        for row in image:
+            self.add(row)
+
+    def add(self, row: ImageRow) -> None:
+        """Add one record, if it is known."""
+        if row.sha1 is None:
+            return
+        self.records += 1
+        self._total.update(b"%b\0%b" % (row.customer_id.encode(), row.sha1))
+
+    def hexdigest(self) -> str:
+        """Return the checksum."""
+        return self._total.hexdigest()
 
 
 def compare_version(

@@ -29,10 +29,13 @@ AMOUNTS = ("value",)
 _NUMBERS = tuple(name + suffix for name in (*SCORES, *AMOUNTS) for suffix in ("", "_percentile"))
 _TEXTS = ("segment", "version", "experiment", "arm")
 _INSTANTS = ("as_of", "scored_at", "expires_at")
-_LISTS_AND_MAPPINGS = ("reasons", "products", "models")
-_FALLBACK = ("fallback", "fallback_reasons")
 _json = json.JSONEncoder(ensure_ascii=False).encode
-FIELDS = ("schema", *_NUMBERS, *_TEXTS, *_INSTANTS, *_LISTS_AND_MAPPINGS, *_FALLBACK)
+SHARED = (
+    *("schema", "version", "as_of", "scored_at", "expires_at", "models", "experiment"),
+    *("fallback", "fallback_reasons"),
+)
+"""What most records of a publication have in common; these fields come first."""
+FIELDS = (*SHARED, *_NUMBERS, "segment", "arm", "reasons", "products")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,29 +130,91 @@ def encode(profile: Profile) -> dict[str, str]:
     Raises:
         ValueError: no version or expires_at, or a number that is not finite; names field and value.
     """
-    fields = {"schema": str(profile.schema)}
-    for name in _NUMBERS:
-        number = getattr(profile, name)
-        if number is not None:
-            if not math.isfinite(number):
-                raise ValueError(f"{name} of {profile.customer_id} is {number}, no finite number")
-            fields[name] = repr(float(number))
-    for name in _TEXTS:
-        text = getattr(profile, name)
-        if text is not None:
-            fields[name] = text
-    for name in _INSTANTS:
-        moment = getattr(profile, name)
-        if moment is not None:
-            fields[name] = _instant_text(moment)
-    for name in _LISTS_AND_MAPPINGS:
-        fields[name] = _json(getattr(profile, name))
-    fields["fallback"] = "true" if profile.fallback else "false"
-    if profile.fallback_reasons:
-        fields["fallback_reasons"] = _json(profile.fallback_reasons)
-    for name in ("version", "expires_at"):
-        if name not in fields:
-            raise ValueError(f"the record of {profile.customer_id} has no {name}")
+    if profile.version is None or profile.expires_at is None:
+        missing = "version" if profile.version is None else "expires_at"
+        raise ValueError(f"the record of {profile.customer_id} has no {missing}")
+    numbers = {name: getattr(profile, name) for name in _NUMBERS}
+    return encode_shared(
+        version=profile.version,
+        as_of=profile.as_of,
+        scored_at=profile.scored_at,
+        expires_at=profile.expires_at,
+        models=profile.models,
+        experiment=profile.experiment,
+        fallback=profile.fallback,
+        fallback_reasons=profile.fallback_reasons,
+        schema=profile.schema,
+    ) | encode_own(
+        profile.customer_id,
+        {name: number for name, number in numbers.items() if number is not None},
+        segment=profile.segment,
+        arm=profile.arm,
+        reasons=_json(profile.reasons),
+        products=_json(profile.products),
+    )
+
+
+def encode_shared(
+    *,
+    version: str,
+    as_of: datetime | None,
+    scored_at: datetime | None,
+    expires_at: datetime,
+    models: Mapping[str, str],
+    experiment: str | None,
+    fallback: bool,
+    fallback_reasons: Mapping[str, str],
+    schema: int = SCHEMA,
+) -> dict[str, str]:
+    """Return the part of a record that others have, too, in the order of ``SHARED``."""
+    fields = {"schema": str(schema), "version": version}
+    if as_of is not None:
+        fields["as_of"] = _instant_text(as_of)
+    if scored_at is not None:
+        fields["scored_at"] = _instant_text(scored_at)
+    fields["expires_at"] = _instant_text(expires_at)
+    fields["models"] = _json(models)
+    if experiment is not None:
+        fields["experiment"] = experiment
+    fields["fallback"] = "true" if fallback else "false"
+    if fallback_reasons:
+        fields["fallback_reasons"] = _json(fallback_reasons)
+    return fields
+
+
+def encode_own(
+    customer_id: str,
+    numbers: Mapping[str, float],
+    *,
+    segment: str | None,
+    arm: str | None,
+    reasons: str,
+    products: str,
+) -> dict[str, str]:
+    """Return the part of a record that is one customer's alone, in the order of ``FIELDS``.
+
+    Args:
+        customer_id: whose it is, for the error.
+        numbers: scores and percentiles by field, in the order of ``FIELDS``.
+        segment: of the customer.
+        arm: of the experiment.
+        reasons: JSON: an object of lists of phrases by score.
+        products: JSON: a list of product ids.
+
+    Raises:
+        ValueError: a number is not finite; names field and value.
+    """
+    fields = {}
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            raise ValueError(f"{name} of {customer_id} is {number}, no finite number")
+        fields[name] = repr(float(number))
+    if segment is not None:
+        fields["segment"] = segment
+    if arm is not None:
+        fields["arm"] = arm
+    fields["reasons"] = reasons
+    fields["products"] = products
     return fields
 
 

@@ -9,17 +9,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from psycopg import Connection
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from psycopg.rows import TupleRow, class_row
 
-from footfall.warehouse.records import ROWS_PER_FETCH, not_built
+from footfall.warehouse.records import not_built
+
+_TYPES = ("text", "int8", "bytea", "text", "timestamptz")
 
 
-@dataclass(frozen=True)
-class ImageRow:
+class ImageRow(NamedTuple):
     """What Redis holds of one customer; None for content and sha1: it is not known."""
 
     customer_id: str
@@ -55,12 +56,10 @@ def new_image(connection: Connection[TupleRow], version: int) -> Iterator[Images
             " (version, customer_id, content, sha1, segment, expires_at) from stdin (format binary)"
         ) as copy,
     ):
-        copy.set_types(["int8", "text", "int8", "bytea", "text", "timestamptz"])
+        copy.set_types(["int8", *_TYPES])
 
         def add(row: ImageRow) -> None:
-            copy.write_row(
-                (version, row.customer_id, row.content, row.sha1, row.segment, row.expires_at)
-            )
+            copy.write_row((version, *row))
 
         yield add
 
@@ -71,15 +70,16 @@ def image(
     """Yield what Redis should hold of a version now, by customer_id in the order of bytes."""
     with (
         connection.transaction(),
-        connection.cursor("image", row_factory=class_row(ImageRow)) as cursor,
-    ):
-        cursor.itersize = ROWS_PER_FETCH
-        yield from cursor.execute(
-            "select customer_id, content, sha1, segment, expires_at"
+        connection.cursor() as cursor,
+        cursor.copy(
+            "copy (select customer_id, content, sha1, segment, expires_at"
             " from serving.published_records where version = %s and expires_at > %s"
-            " order by customer_id",
+            " order by customer_id) to stdout (format binary)",
             (version, now),
-        )
+        ) as copy,
+    ):
+        copy.set_types(_TYPES)
+        yield from map(ImageRow._make, copy.rows())
 
 
 def sample(

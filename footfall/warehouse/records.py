@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
 from psycopg.errors import UndefinedColumn, UndefinedTable
@@ -13,66 +13,57 @@ from footfall.errors import NotReady
 from footfall.storefront.record import SCORES
 from footfall.warehouse.publications import ScoreSetRow
 
-ROWS_PER_FETCH = 2000
-
 # A score's part of a record's hash. A percentile counts by whole points: who gained a tenth because
 # somebody else ordered has the same record. Of changed records, one in 2^64 is taken for the same.
 _BITS: LiteralString = (
-    "hashtextextended(s.model_id || coalesce(s.fallback, ''),"
-    " hashfloat8extended(coalesce(s.probability, s.amount),"
-    " jsonb_hash_extended(s.reasons, floor(s.percentile)::bigint)))"
+    "hashtextextended(model_id || coalesce(fallback, ''),"
+    " hashfloat8extended(coalesce(probability, amount),"
+    " jsonb_hash_extended(reasons, floor(percentile)::bigint)))"
 )
 _CONTENT: LiteralString = (
     "hashtextextended(coalesce(rfm.segment, ''),"
-    " jsonb_hash_extended(coalesce(products.products, '[]'), scored.bits))"
+    " jsonb_hash_extended(coalesce(products.products, '[]'), {bits}))"
 )
-_JOINED: LiteralString = """
-    join analytics.dim_customers customers using (customer_id)
+_MODEL: LiteralString = f"""
+    left join (
+        select
+            customer_id, coalesce(probability, amount) as prediction, probability, percentile,
+            reasons, fallback, scored_at, expires_at, {_BITS} as bits
+        from ml.scores
+        where
+            score_set = %(score_set)s and model_id = {{model_id}} and expires_at > %(now)s
+            {{only}}
+    ) as {{alias}} using (customer_id)
+"""
+# All of it joins in the order of customer_id, which the indexes give: nothing is sorted or kept.
+_CUSTOMERS: LiteralString = """
+    from (
+        select customer_id from analytics.dim_customers where is_profilable {only}
+    ) as customers
+    {models}
     left join analytics.customer_rfm rfm
-        on rfm.customer_id = scored.customer_id and rfm.as_of = %(as_of)s
+        on rfm.customer_id = customers.customer_id and rfm.as_of = %(as_of)s
     left join analytics.customer_products products
-        on products.customer_id = scored.customer_id and products.as_of <= %(as_of)s
-    where customers.is_profilable
+        on products.customer_id = customers.customer_id and products.as_of <= %(as_of)s
+    where num_nonnulls({predictions}) > 0
 """
 
 _RECORDS: LiteralString = f"""
-    with scored as (
-        select
-            s.customer_id,
-            jsonb_object_agg(m.name, jsonb_build_object(
-                'model_id', s.model_id,
-                'prediction', coalesce(s.probability, s.amount),
-                'percentile', s.percentile,
-                'reasons', s.reasons,
-                'fallback', s.fallback
-            )) as scores,
-            bit_xor({_BITS}) as bits,
-            max(s.scored_at) as scored_at,
-            date_trunc('second', least(min(s.expires_at), %(expires_at)s)) as expires_at
-        from ml.scores s
-        join ml.models m using (model_id)
-        where s.score_set = %(score_set)s and s.expires_at > %(now)s {{only}}
-        group by s.customer_id
-    )
     select
-        scored.customer_id, scored.scores, scored.scored_at, scored.expires_at,
-        rfm.segment, coalesce(products.products, '[]') as products, {_CONTENT} as content
-    from scored {_JOINED}
+        customers.customer_id, rfm.segment, coalesce(products.products, '[]')::text,
+        {_CONTENT}, greatest({{scored_at}}),
+        date_trunc('second', least({{expires_at}}, %(expires_at)s)), {{scores}}
+    {_CUSTOMERS}
+    order by customers.customer_id
 """
+_SCORE: LiteralString = "{0}.prediction, {0}.percentile, {0}.reasons::text, {0}.fallback"
 
 _CHANGES: LiteralString = f"""
-    with scored as (
+    with fresh as (
         select
-            s.customer_id, bit_xor({_BITS}) as bits, bool_or(s.fallback is not null) as base_rate,
-            {{probabilities}}
-        from ml.scores s
-        join ml.models m using (model_id)
-        where s.score_set = %(score_set)s and s.expires_at > %(now)s
-        group by s.customer_id
-    ),
-    fresh as (
-        select scored.*, coalesce(rfm.segment, '') as segment, {_CONTENT} as content
-        from scored {_JOINED}
+            customers.customer_id, num_nonnulls({{fallback}}) > 0 as base_rate, {{probabilities}},
+            coalesce(rfm.segment, '') as segment, {_CONTENT} as content
+        {_CUSTOMERS}
     ),
     live as (
         select customer_id, case when expires_at > %(due)s then content end as content, segment
@@ -111,17 +102,39 @@ _CHANGES: LiteralString = f"""
 """
 
 
-@dataclass(frozen=True)
-class RecordRow:
-    """What one customer's record is made of; scores by model name, ``content`` their hash."""
+class ScoredBy(NamedTuple):
+    """A model whose scores are in a set."""
+
+    name: str
+    model_id: str
+
+
+class RecordRow(NamedTuple):
+    """What one customer's record is made of.
+
+    Attributes:
+        customer_id: whose it is.
+        segment: of the customer, by RFM.
+        products: a JSON list of product ids.
+        content: a hash of all but the instants.
+        scored_at: of the newest of the scores.
+        expires_at: of the record.
+        scores: of each model in turn its prediction, percentile, reasons (a JSON list) and, if the
+            prediction is a base rate, why; all None where the model has no fresh score.
+    """
 
     customer_id: str
-    scores: Mapping[str, Mapping[str, Any]]
+    segment: str | None
+    products: str
+    content: int
     scored_at: datetime
     expires_at: datetime
-    segment: str | None
-    products: list[Any]
-    content: int
+    scores: tuple[Any, ...]
+
+
+OTHER_COLUMNS = len(RecordRow._fields) - 1
+SCORE_COLUMNS = 4
+ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -140,39 +153,61 @@ class Changes:
     gone: Sequence[str]
 
 
+def models_of(connection: Connection[TupleRow], score_set: int) -> list[ScoredBy]:
+    """Return the models whose scores are in a set, by name."""
+    with connection.cursor(row_factory=class_row(ScoredBy)) as cursor:
+        return cursor.execute(
+            "select name, model_id from ml.models m where exists ("
+            "  select from ml.scores s where s.score_set = %s and s.model_id = m.model_id)"
+            " order by name, model_id",
+            (score_set,),
+        ).fetchall()
+
+
 def stream_records(
     connection: Connection[TupleRow],
     chosen: ScoreSetRow,
+    models: Sequence[ScoredBy],
     *,
     now: datetime,
     expires_at: datetime,
     only: Sequence[str] | None = None,
 ) -> Generator[RecordRow, None, None]:
-    """Yield the set's customers who may be profiled now, in any order, scores expired left out.
+    """Yield the set's customers who may be profiled now, by customer_id, scores expired left out.
 
-    A record expires at ``expires_at``, or with its first score if that is sooner.
+    A record expires at ``expires_at``, or with its first score if that is sooner. Postgres works
+    ahead while the caller has a row in hand.
+
+    Args:
+        connection: to the warehouse.
+        chosen: the set.
+        models: those in it, as `models_of` gives them.
+        now: the publishing clock.
+        expires_at: when a record's time is over at the latest.
+        only: these customers; None: all.
 
     Raises:
         NotReady: the warehouse is not built.
     """
-    filter_ = "" if only is None else "and s.customer_id = any(%(only)s)"
+    if not models:
+        return
+    query = sql.SQL(_RECORDS).format(
+        **_joined(models, only=only is not None),
+        scored_at=_each(models, "{}.scored_at"),
+        expires_at=_each(models, "{}.expires_at"),
+        scores=_each(models, _SCORE),
+    )
+    asked = {
+        "score_set": chosen.score_set,
+        "as_of": chosen.as_of,
+        "now": now,
+        "expires_at": expires_at,
+        "only": None if only is None else list(only),
+    }
     try:
-        with (
-            connection.transaction(),
-            connection.cursor("records", row_factory=class_row(RecordRow)) as cursor,
-        ):
-            cursor.itersize = ROWS_PER_FETCH
-            cursor.execute(
-                _RECORDS.format(only=filter_),
-                {
-                    "score_set": chosen.score_set,
-                    "as_of": chosen.as_of,
-                    "now": now,
-                    "expires_at": expires_at,
-                    "only": None if only is None else list(only),
-                },
-            )
-            yield from cursor
+        with connection.cursor(binary=True) as cursor:
+            for row in cursor.stream(query, asked, size=ROWS_AT_ONCE):
+                yield RecordRow._make((*row[:OTHER_COLUMNS], row[OTHER_COLUMNS:]))
     except (UndefinedTable, UndefinedColumn) as error:
         raise not_built(error) from None
 
@@ -180,6 +215,7 @@ def stream_records(
 def changes(
     connection: Connection[TupleRow],
     chosen: ScoreSetRow,
+    models: Sequence[ScoredBy],
     version: int,
     *,
     now: datetime,
@@ -191,10 +227,15 @@ def changes(
         NotReady: the warehouse is not built.
     """
     names = [sql.Identifier(name) for name in SCORES]
+    aliases = {model.name: _alias(at) for at, model in enumerate(models)}
     query = sql.SQL(_CHANGES).format(
+        **_joined(models, only=False),
+        fallback=_each(models, "{}.fallback"),
         probabilities=sql.SQL(", ").join(
-            sql.SQL("max(s.probability) filter (where m.name = {}) as {}").format(name, column)
-            for name, column in zip(map(sql.Literal, SCORES), names, strict=True)
+            sql.SQL("{}.probability as {}").format(aliases[name], column)
+            if name in aliases
+            else sql.SQL("null::float8 as {}").format(column)
+            for name, column in zip(SCORES, names, strict=True)
         ),
         names=sql.SQL(", ").join(names),
         means=sql.SQL(", ").join(
@@ -218,6 +259,32 @@ def changes(
         raise not_built(error) from None
     assert found is not None, "an aggregate gives a row"
     return found
+
+
+def _joined(models: Sequence[ScoredBy], *, only: bool) -> dict[str, sql.Composable]:
+    """Return what all queries say of the models."""
+    filter_ = sql.SQL("and customer_id = any(%(only)s)" if only else "")
+    return {
+        "only": filter_,
+        "models": sql.SQL(" ").join(
+            sql.SQL(_MODEL).format(
+                model_id=sql.Literal(model.model_id), only=filter_, alias=_alias(at)
+            )
+            for at, model in enumerate(models)
+        ),
+        "bits": sql.SQL(" # ").join(
+            sql.SQL("coalesce({}.bits, 0)").format(_alias(at)) for at, _ in enumerate(models)
+        ),
+        "predictions": _each(models, "{}.prediction"),
+    }
+
+
+def _each(models: Sequence[ScoredBy], columns: LiteralString) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL(columns).format(_alias(at)) for at, _ in enumerate(models))
+
+
+def _alias(at: int) -> sql.Identifier:
+    return sql.Identifier(f"m{at}")
 
 
 def not_built(error: Exception) -> NotReady:

@@ -10,7 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+import pytest
+from hiredis import pack_command
 from psycopg.types.json import Jsonb
+
+from footfall.publish import bulk
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # Redis expires keys by its own clock
 AS_OF = datetime(2018, 1, 2, tzinfo=UTC)
@@ -35,6 +39,29 @@ ANALYTICS = """
 
 def customer(number: int) -> str:
     return f"c{number:020x}"
+
+
+def damage_on_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    wrong: Collection[int] = (),
+    longer: Collection[int] = (),
+    lost: Collection[int] = (),
+) -> None:
+    """Let the records of these customers arrive with another score, one field more, or never."""
+
+    def pack(words: tuple[str | int, ...]) -> bytes:
+        if words[0] in ("COPY", "HSET"):
+            name = str(words[2 if words[0] == "COPY" else 1]).rpartition(":")[2]
+            if name in map(customer, lost):
+                return pack_command(("PING",))
+            if words[0] == "HSET" and name in map(customer, wrong):
+                words = (*words[:3], "0.9", *words[4:])
+            if words[0] == "HSET" and name in map(customer, longer):
+                words = (*words, "unheard_of", "1")
+        return pack_command(words)
+
+    monkeypatch.setattr(bulk, "pack_command", pack)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from footfall.storefront.client import Storefront
 from footfall.warehouse import audit
 from footfall.warehouse.connection import connect, transaction
 from tests.conftest import set_environment
-from tests.publish.shop import AS_OF, NOW, Shop, customer
+from tests.publish.shop import AS_OF, NOW, Shop, customer, damage_on_the_way
 
 SIZE = 40
 HOUR = timedelta(hours=1)
@@ -49,7 +49,7 @@ def test_only_the_changed_records_are_written_and_the_gone_removed(
 
     done = publish(now=NOW + HOUR, actor="test")
 
-    assert writes(keys) == 2 + 1  # the records, and ff:flip
+    assert writes(keys) == 2 + 2  # the records, what they share, and ff:flip
     assert (done.version, done.score_set, done.state) == ("1", score_set, "live")
     assert (done.changed, done.removed, done.records, done.deltas) == (2, 1, SIZE - 1, 1)
     expected: list[int | None] = [1] * SIZE
@@ -211,14 +211,7 @@ def test_a_damaged_delta_is_never_applied(
     shop: Shop, keys: Redis, storefront: Storefront, monkeypatch: pytest.MonkeyPatch
 ):
     shop.score(changed=[1, 2])
-    write = Store.write
-
-    def write_badly(store, version, records):
-        written = write(store, version, records)
-        keys.hset(f"ff:{version}:c:{customer(1)}", "purchase", "0.9")
-        return written
-
-    monkeypatch.setattr(Store, "write", write_badly)
+    damage_on_the_way(monkeypatch, wrong=[1])
     with pytest.raises(FootfallError, match="1 of 2 records did not read back"):
         publish(now=NOW, actor="test")
     assert purchases(storefront) == [1] * SIZE

@@ -21,7 +21,7 @@ from footfall.storefront.client import Storefront
 from footfall.warehouse import audit
 from footfall.warehouse.connection import transaction
 from tests.conftest import set_environment
-from tests.publish.shop import AS_OF, NOW, WEEK, Shop, customer
+from tests.publish.shop import AS_OF, NOW, WEEK, Shop, customer, damage_on_the_way
 
 TTL = timedelta(hours=48)
 
@@ -335,19 +335,12 @@ def test_records_that_did_not_arrive_as_written_are_never_live(
     shop: Shop, keys: Redis, monkeypatch: pytest.MonkeyPatch
 ):
     shop.score()
-    write = Store.write
-
-    def write_badly(store, version, records):
-        written = write(store, version, records)
-        keys.hset(f"ff:{version}:c:{customer(1)}", "purchase", "0.9")
-        keys.hset(f"ff:{version}:c:{customer(2)}", "unheard_of", "1")
-        keys.delete(f"ff:{version}:c:{customer(3)}")
-        return written
-
-    monkeypatch.setattr(Store, "write", write_badly)
+    damage_on_the_way(monkeypatch, wrong=[1], longer=[2], lost=[3])
     with pytest.raises(FootfallError, match="3 of 5 records did not read back"):
         publish(now=NOW, actor="test")
     assert keys.get("ff:current") is None
+    assert {name for name in keys.keys("ff:1:c:*") if keys.ttl(name) < 0} == set()
+    assert not keys.exists(*(f"ff:1:c:{customer(number)}" for number in (1, 2, 3)))
 
 
 def test_a_new_database_beside_an_old_redis_can_publish(

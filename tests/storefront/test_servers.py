@@ -156,7 +156,7 @@ def test_the_account_of_the_docs_reads_and_can_do_nothing_else(
                     "HGETALL ff:flip",
                     "KEYS *",
                     "SCAN 0",
-                    "FCALL ff_put 1 ff:7:c:c1 0 a b",
+                    "FCALL ff_flip 2 ff:current ff:flip 6 9 9 now",
                     "CONFIG GET *",
                     "FLUSHALL",
                     "EVAL_RO return(1) 0",
