@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from footfall.errors import Fenced
@@ -105,6 +106,8 @@ def build(
             rebuilt_because=plan.rebuilt_because,
         )
         _finish(plan.build_id, plan.built_through, rules, report)
+        if plan.full_refresh:
+            _analyze()
     return _built(plan, done, report, time.monotonic() - started)
 
 
@@ -174,6 +177,18 @@ def _finish(
         connection.execute(
             "update ops.snapshots set build_id = %s where build_id is null", (build_id,)
         )
+
+
+def _analyze() -> None:
+    """Let the planner know all tables anew; autovacuum comes later than the next build."""
+    with connect(autocommit=True) as connection:
+        tables = connection.execute(
+            "select schemaname, tablename from pg_tables"
+            " where schemaname in ('raw', 'intermediate', 'analytics')"
+            " and tableowner = current_user order by schemaname, tablename"
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
+        connection.execute(sql.SQL("analyze {}").format(names))
 
 
 def _built(plan: Plan, done: DbtRun, report: BuildReport, seconds: float) -> Build:
