@@ -19,7 +19,7 @@ from redis import Redis
 from footfall.publish.publication import publish
 from footfall.publish.repair import verify
 from footfall.storefront.client import Storefront
-from footfall.storefront.record import Profile
+from footfall.storefront.record import Profile, encode, record_key
 from tests.publish.shop import NOW, Shop, child, customer, trace_lines
 
 SIZE = 60
@@ -29,6 +29,7 @@ READS = int(os.environ.get("SOAK_READS", "20000"))
 PUBLICATIONS = int(os.environ.get("SOAK_PUBLICATIONS", "6"))
 KILLS = int(os.environ.get("SOAK_KILLS", "2"))
 SEED = int(os.environ.get("CRASH_SEED", "5"))
+FADING = customer(SIZE)  # not of the shop: its record ends a second after each publication
 NAMES = [customer(number) for number in range(12)]  # the first half of them is changed by deltas
 
 
@@ -41,6 +42,8 @@ class Seen:
     mixed: int = 0
     incomplete: int = 0
     expired: int = 0
+    fresh: int = 0
+    faded: int = 0
 
 
 def told(profiles: list[Profile]) -> set[int]:
@@ -59,15 +62,18 @@ def read(url: str, stop: Any, answer: Connection) -> None:
     seen = Seen()
     with Storefront(url, timeout=30) as storefront:
         while not stop.is_set() or seen.reads < READS // READERS:
-            profiles = list(storefront.get_many(NAMES).values())
             moment = datetime.now(UTC)
+            fading = storefront.get(FADING)
+            seen.fresh += fading.is_known
+            seen.faded += fading.why == "expired"
+            profiles = list(storefront.get_many(NAMES).values())
             seen.reads += len(profiles)
             if not all(profile.is_known for profile in profiles):
                 seen.incomplete += 1
                 continue
-            late = moment - timedelta(seconds=1)  # it was judged before the clock was read
             seen.expired += any(
-                one.expires_at is None or one.expires_at <= late for one in profiles
+                one.expires_at is None or one.expires_at <= moment
+                for one in [*profiles, *([fading] if fading.is_known else [])]
             )
             changed, others = told(profiles[:6]), told(profiles[6:])
             if len({one.version for one in profiles}) > 1 or len(changed) > 1 or len(others) > 1:
@@ -77,12 +83,22 @@ def read(url: str, stop: Any, answer: Connection) -> None:
     answer.send(seen)
 
 
+def let_fade(keys: Redis) -> None:
+    """Put a record that ends in a second into the live version; the server keeps it for an hour."""
+    version = str(keys.get("ff:current"))
+    end = datetime.now(UTC) + timedelta(seconds=1)
+    record = encode(Profile(customer_id=FADING, version=version, purchase=0.5, expires_at=end))
+    keys.hset(record_key(version, FADING), mapping=record)
+    keys.expire(record_key(version, FADING), 3600)
+
+
 def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
     database: str, redis_url: str, keys: Redis
 ):
     shop, draw = Shop.open(database, size=SIZE), random.Random(SEED)
     base = shop.score()
     publish(now=NOW, actor="test")
+    let_fade(keys)
     states = {(base, base)}
     lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     killed = set(draw.sample(range(PUBLICATIONS), KILLS))
@@ -108,6 +124,7 @@ def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
             for line in (doomed, 0)
         ]
         outcomes.update(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+        let_fade(keys)
     publish(now=NOW, actor="test")
     stop.set()
     seen = [receiver.recv() for receiver, _ in pipes]
@@ -117,6 +134,7 @@ def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
 
     assert sum(one.reads for one in seen) >= READS
     assert [(one.mixed, one.incomplete, one.expired) for one in seen] == [(0, 0, 0)] * READERS
+    assert all(one.fresh and one.faded for one in seen)
     assert set().union(*(one.states for one in seen)) <= states
     assert len(set().union(*(one.states for one in seen))) > PUBLICATIONS // 2
     assert set(outcomes) <= {0, 3, -signal.SIGKILL}
