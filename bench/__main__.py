@@ -17,7 +17,7 @@ from bench.contenders import Contender, Run
 from footfall.settings import settings
 from footfall.stack import servers
 
-SECTIONS = ("ingest", "simulate", "warehouse", "ml", "publish", "lookup")
+SECTIONS = ("ingest", "simulate", "warehouse", "ml", "publish", "lookup", "freshness")
 
 log = Console(stderr=True)
 
@@ -47,11 +47,11 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=ml.ROWS, help="how many rows training reads")
     parser.add_argument(
-        "--customers", type=int, default=ml.CUSTOMERS, help="of the shop that the oracle knows"
+        "--customers", type=int, help="of the shop that the oracle knows, or of freshness"
     )
-    parser.add_argument("--rate", type=int, default=lookup.RATE, help="reads a second")
+    parser.add_argument("--rate", type=int, help="reads a second, or events of freshness")
     parser.add_argument(
-        "--seconds", type=int, default=lookup.SECONDS, help="of reads per contender and round"
+        "--seconds", type=int, help="of reads per contender and round, or of events"
     )
     parser.add_argument(
         "--profiles", type=int, default=100_000, help="how many customers are published"
@@ -75,6 +75,9 @@ def main() -> None:
             continue
         if section == "publish":
             measure_publish(options)
+            continue
+        if section == "freshness":
+            measure_freshness(options)
             continue
         load = os.getloadavg()[0]
         title, taking_part = measure_ingest(options) if section == "ingest" else simulated(options)
@@ -134,7 +137,7 @@ def measure_ml(options: argparse.Namespace) -> None:
             ml.Asked(
                 rounds=options.rounds,
                 rows=options.rows,
-                customers=options.customers,
+                customers=options.customers or ml.CUSTOMERS,
                 with_peers=not options.no_peers,
                 online_shoppers=shoppers,
                 folder=Path(folder),
@@ -149,8 +152,8 @@ def measure_lookup(options: argparse.Namespace) -> None:
         forget_the_users_servers()
         lookup.measure(
             rounds=options.rounds,
-            rate=options.rate,
-            seconds=options.seconds,
+            rate=options.rate or lookup.RATE,
+            seconds=options.seconds or lookup.SECONDS,
             with_peers=not options.no_peers,
             folder=Path(folder),
             say=say,
@@ -173,6 +176,28 @@ def measure_publish(options: argparse.Namespace) -> None:
             say=say,
         )
     publish.show(measured, load=load)
+
+
+def measure_freshness(options: argparse.Namespace) -> None:
+    """Run the section ``freshness`` on servers and an Airflow of its own."""
+    from bench import freshness
+
+    load = f"load average {os.getloadavg()[0]:.1f} before; {os.cpu_count()} cores"
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, chdir(folder):
+        Path(folder).chmod(0o755)
+        forget_the_users_servers()
+        os.environ["FOOTFALL_HOME"] = str(Path(folder, "home"))
+        settings.cache_clear()
+        try:
+            measured = freshness.measure(
+                customers=options.customers or freshness.CUSTOMERS,
+                rate=options.rate or freshness.RATE,
+                seconds=options.seconds or freshness.SECONDS,
+                say=say,
+            )
+        finally:
+            servers.down()
+    freshness.show(measured, load=load)
 
 
 def asked_for(options: argparse.Namespace, parts: Collection[str]) -> list[str]:

@@ -92,6 +92,10 @@ class AirflowApi:
         """Return the state of each task of a run; of a mapped task, one entry per index."""
         return {_task(row): row["state"] for row in self._tasks(run)}
 
+    def task_seconds(self, run: DagRun) -> dict[str, float]:
+        """Return how long each task of a run took that has run; of a mapped task, each index."""
+        return {_task(row): row["duration"] for row in self._tasks(run) if row["duration"]}
+
     def failures(self, run: DagRun) -> dict[str, str]:
         """Return the tasks of a run that failed, and the last error that each logged."""
         failed = [row for row in self._tasks(run) if row["state"] == "failed"]
