@@ -1,4 +1,4 @@
-"""One database for all tests of the warehouse: dbt reads its project anew for each new one."""
+"""A warehouse for each test, built once with nothing in it, so that the test builds increments."""
 
 from collections.abc import Iterator
 
@@ -6,30 +6,39 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from footfall.settings import settings
 from footfall.stack.servers import Status
-from tests.conftest import TEMPLATE, admin_dsn, numbers, set_environment
-from tests.warehouse.shop import start_over
+from footfall.warehouse.build import build
+from footfall.warehouse.connection import transaction
+from tests.conftest import DATABASE, TEMPLATE, admin_dsn, new_database, set_environment
+from tests.warehouse.shop import midnight
+
+BUILT = "footfall_built"
 
 
-@pytest.fixture(scope="package")
-def warehouse(servers: Status) -> Iterator[str]:
-    """Give the DSN of a migrated database."""
-    name = f"test_warehouse_{next(numbers)}"  # this fixture stands in two folders
-    new, template = sql.Identifier(name), sql.Identifier(TEMPLATE)
-    dsn = str(servers.as_dict()["services"]["postgres"]["dsn"])
-    with psycopg.connect(admin_dsn(servers), autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("create database {} template {} owner footfall").format(new, template)
-        )
-        yield f"{dsn.rpartition('/')[0]}/{name}"
-        admin.execute(sql.SQL("drop database {} with (force)").format(new))
+@pytest.fixture(scope="session")
+def built(servers: Status) -> str:
+    """Give the name of a template that was built once, when nothing had happened yet."""
+    with pytest.MonkeyPatch.context() as patch, new_database(servers) as address:
+        set_environment(patch, postgres_dsn=address)
+        build(midnight(1, 1))
+        with transaction() as connection:
+            connection.execute("delete from ops.snapshots")
+        with psycopg.connect(admin_dsn(servers), autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(BUILT), sql.Identifier(DATABASE)
+                )
+            )
+    return BUILT
 
 
 @pytest.fixture
-def shop(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Point the settings at an empty warehouse."""
-    set_environment(monkeypatch, postgres_dsn=warehouse)
-    start_over()
-    yield
-    settings.cache_clear()
+def shop(
+    servers: Status, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Point the settings at a warehouse without an event: built, or never where a test says so."""
+    is_unbuilt = request.node.get_closest_marker("unbuilt")
+    template = TEMPLATE if is_unbuilt else request.getfixturevalue("built")
+    with new_database(servers, template) as address:
+        set_environment(monkeypatch, postgres_dsn=address)
+        yield

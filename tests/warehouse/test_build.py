@@ -40,11 +40,13 @@ def numbers(query: str, *parameters: object) -> list[Any]:
     return [value for (value,) in rows(query, *parameters)]
 
 
+@pytest.mark.unbuilt
 def test_without_events_there_is_nothing_to_build():
     with pytest.raises(NotReady, match="footfall ingest"):
         build()
 
 
+@pytest.mark.unbuilt
 @pytest.mark.parametrize(
     ("newest", "as_of"),
     [
@@ -58,6 +60,7 @@ def test_the_default_as_of_is_the_first_midnight_after_the_newest_event(newest, 
         assert newest_as_of(connection) == as_of
 
 
+@pytest.mark.unbuilt
 def test_a_load_that_no_gate_has_judged_is_not_built_on():
     store([event(message="m1", user="1")], verdict=None)
     with pytest.raises(NotReady, match="load 1 yet; run: footfall gate raw"):
@@ -65,6 +68,7 @@ def test_a_load_that_no_gate_has_judged_is_not_built_on():
     assert rows("select * from ops.builds") == []
 
 
+@pytest.mark.unbuilt
 def test_a_load_that_the_gate_stopped_is_not_built_on():
     load = store([event(message="m1", user="1")])
     with transaction() as connection:
@@ -131,6 +135,7 @@ def test_a_full_refresh_goes_back_to_an_earlier_instant():
     assert numbers("select as_of from ops.snapshots") == [midnight(3, 9)]
 
 
+@pytest.mark.unbuilt
 def test_labels_become_known_as_time_passes_and_a_file_more_is_a_label_more(tmp_path, monkeypatch):
     folder = shutil.copytree(FOLDER, tmp_path / "labels")
     told = (folder / "churn.yml").read_text()
@@ -163,6 +168,7 @@ def test_labels_become_known_as_time_passes_and_a_file_more_is_a_label_more(tmp_
     assert rows(label, midnight(3, 8)) == [(True, False, False, paid - 4)]
 
 
+@pytest.mark.unbuilt
 def test_only_the_missing_snapshots_are_built():
     store([order("m1", "o1", user="1")])
     build(midnight(3, 20))
@@ -171,6 +177,7 @@ def test_only_the_missing_snapshots_are_built():
     assert numbers("select recency_days from analytics.customer_rfm order by as_of") == [4, 11, 18]
 
 
+@pytest.mark.unbuilt
 def test_a_snapshot_later_than_the_warehouse_is_refused():
     store([order("m1", "o1", user="1")])
     with pytest.raises(NotReady, match="no build has finished"):
@@ -200,6 +207,7 @@ def test_who_did_not_allow_it_is_stored_but_not_profiled():
     assert len(rows("select * from analytics.fct_orders")) == 3
 
 
+@pytest.mark.unbuilt
 def test_a_build_that_failed_is_repeated_by_the_next():
     events = arrivals(Random(7))
     loads = [[one.envelope for one in events if one.load == n] for n in range(len(AS_OFS))]
@@ -230,6 +238,7 @@ def test_a_build_that_failed_is_repeated_by_the_next():
     assert increments == marts()
 
 
+@pytest.mark.unbuilt
 def test_a_full_refresh_that_failed_is_completed_as_one():
     store([order("m1", "o1", user="1"), order("m2", "o2", user="1", when=midnight(3, 9))])
     build(midnight(3, 10))
@@ -242,6 +251,7 @@ def test_a_full_refresh_that_failed_is_completed_as_one():
     assert (built.full_refresh, built.built_through) == (True, midnight(3, 10))
 
 
+@pytest.mark.unbuilt
 def test_a_build_waits_until_no_other_is_under_way():
     store([order("m1", "o1", user="1")])
     with connect(autocommit=True) as other:
@@ -254,6 +264,7 @@ def test_a_build_waits_until_no_other_is_under_way():
     assert numbers("select finished_at is not null from ops.builds") == [True]
 
 
+@pytest.mark.unbuilt
 def test_a_build_that_was_overtaken_writes_nothing():
     store([order("m1", "o1", user="1")])
     build(midnight(3, 9))

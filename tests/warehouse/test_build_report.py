@@ -32,6 +32,7 @@ def sessions(**changes: int) -> SessionChanges:
     return SessionChanges(**(vars(NONE) | changes))
 
 
+@pytest.mark.unbuilt
 def test_the_first_build_says_that_everything_is_new():
     report = take_in(event(message="m1", user="1"), order("m2", "o1", user="2"))
     assert (report.events, report.customers_touched, report.newest_event_at) == (2, 2, at())
@@ -132,6 +133,7 @@ def test_what_a_failed_build_had_changed_is_told_by_the_next(monkeypatch):
     assert (report.events, report.sessions) == (3, sessions(joined=1, created=1))
 
 
+@pytest.mark.unbuilt
 def test_the_last_builds_are_listed_with_what_they_did():
     runner = CliRunner()
     empty = runner.invoke(app, ["builds"])

@@ -53,6 +53,7 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
+@pytest.mark.unbuilt
 def test_the_repeat_summary_is_the_published_one_for_every_customer(
     shop: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

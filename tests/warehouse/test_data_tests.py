@@ -17,6 +17,7 @@ def compiled() -> str:
     return file.read_text()
 
 
+@pytest.mark.unbuilt
 @pytest.mark.usefixtures("shop")
 def test_an_increment_looks_at_what_it_made_anew_and_dbt_test_at_everything():
     store([event(message="m1", user="1")])

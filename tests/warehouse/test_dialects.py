@@ -10,7 +10,7 @@ import pytest
 from footfall.warehouse.build import build
 from tests.warehouse.shop import rows, store
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.unbuilt, pytest.mark.usefixtures("shop")]
 
 JOURNEY = Path(__file__).parent.parent / "events" / "golden" / "journey"
 NATIVE = "segment"

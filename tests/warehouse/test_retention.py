@@ -90,6 +90,7 @@ def test_a_policy_of_no_days_is_refused():
         let_go(0)
 
 
+@pytest.mark.unbuilt
 def test_what_is_not_built_is_kept():
     with pytest.raises(NotReady, match="nothing is built yet"):
         let_go(1)
@@ -182,6 +183,7 @@ def test_retention_is_in_the_audit_log():
     assert verify().intact
 
 
+@pytest.mark.unbuilt
 @pytest.mark.parametrize(("seed", "erased"), [(7, None), (8, "u:u3")])
 def test_increments_and_erasures_do_not_miss_the_events_that_are_gone(seed, erased, monkeypatch):
     set_environment(monkeypatch, unknown_consent="allow")

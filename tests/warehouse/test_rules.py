@@ -12,15 +12,13 @@ from footfall.warehouse.rules import rules_of
 from tests.conftest import set_environment
 from tests.warehouse.shop import at, event, midnight, rows, store
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.unbuilt, pytest.mark.usefixtures("shop")]
 
 
-@pytest.fixture(scope="module")
-def project(warehouse: str) -> Any:
+@pytest.fixture
+def project(shop: None) -> Any:
     """Give dbt's manifest."""
-    with pytest.MonkeyPatch.context() as patch:
-        set_environment(patch, postgres_dsn=warehouse)
-        return read_project("rules")
+    return read_project()
 
 
 def test_another_session_gap_is_built_anew_by_itself(monkeypatch, caplog):

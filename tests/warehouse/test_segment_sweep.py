@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from footfall.stack.servers import Status
 from footfall.warehouse.connection import connect
 from footfall.warehouse.segment_sql import compiled
 from footfall.warehouse.segments import Version
-from tests.conftest import set_environment
+from tests.conftest import new_database, set_environment
 from tests.warehouse.brute_force import GRID, NOON, Happening, stays
-from tests.warehouse.shop import start_over
 
 LAST = 60  # no window is longer, and nothing happens later
 TABLES = """
@@ -134,11 +134,10 @@ class Statement:
 
 
 @pytest.fixture(scope="module")
-def statement(warehouse: str) -> Iterator["Statement"]:
+def statement(servers: Status) -> Iterator["Statement"]:
     """Give the SQL of all rules, on tables that the test fills itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        set_environment(patch, postgres_dsn=warehouse)
-        start_over()
+    with pytest.MonkeyPatch.context() as patch, new_database(servers) as address:
+        set_environment(patch, postgres_dsn=address)
         versions = [
             Version(
                 name=f"r{number:02}",
@@ -158,7 +157,6 @@ def statement(warehouse: str) -> Iterator["Statement"]:
         with connect(autocommit=True) as connection:
             connection.execute(TABLES)
             yield Statement(connection, sql.encode())
-        start_over()
 
 
 @effort(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
