@@ -9,7 +9,7 @@ from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, arrivals
 from tests.warehouse.shop import at, erase, event, marts, midnight, order, rows, store
 
-pytestmark = pytest.mark.usefixtures("shop")
+pytestmark = [pytest.mark.unbuilt, pytest.mark.usefixtures("shop")]
 
 
 def view(message: str, hours: float, **who: str) -> dict[str, object]:

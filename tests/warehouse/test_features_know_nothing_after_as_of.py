@@ -14,6 +14,8 @@ from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
 from tests.warehouse.shop import event, order, refund, rows, start_over, store
 
+pytestmark = pytest.mark.unbuilt
+
 # A build takes seconds: one example of many events, and no shrinking.
 RANDOM = settings(
     max_examples=1,

@@ -17,6 +17,8 @@ from tests.conftest import set_environment
 from tests.warehouse.random_shop import AS_OFS, SNAPSHOTS, Arrival, arrivals
 from tests.warehouse.shop import erase, marts, rows, start_over, store
 
+pytestmark = pytest.mark.unbuilt
+
 # A build takes seconds: few examples of many events, and no shrinking. `make test-arrivals` tries
 # others.
 EXAMPLES = int(os.environ.get("ARRIVAL_EXAMPLES", "2"))

@@ -23,6 +23,9 @@ when:
 NOW = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
 
 
+pytestmark = pytest.mark.unbuilt
+
+
 @pytest.fixture
 def folder(shop: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the only folder of rules."""
