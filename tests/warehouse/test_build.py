@@ -282,6 +282,17 @@ def test_a_build_that_was_overtaken_writes_nothing():
         building._finish(1, midnight(3, 9), {})
 
 
+def test_the_indexes_know_the_newest_events_before_a_build_reads_them():
+    store(event(message=f"m{n}", user=str(n % 50), when=at(seconds=n)) for n in range(3000))
+    unknown = (
+        "select sum(brin_summarize_new_values(indexrelid)) from pg_index"
+        " join pg_class on pg_class.oid = indexrelid join pg_am on pg_am.oid = relam"
+        " where amname = 'brin' and relkind = 'i'"
+    )
+    build(midnight(3, 9))
+    assert rows(unknown) == [(0,)]
+
+
 def until(condition: Callable[[], bool], attempts: int = 10_000) -> None:
     """Ask again and again; the question itself takes a while."""
     assert any(condition() for _ in range(attempts))
