@@ -187,6 +187,7 @@ def measure_freshness(options: argparse.Namespace) -> None:
         Path(folder).chmod(0o755)
         forget_the_users_servers()
         os.environ["FOOTFALL_HOME"] = str(Path(folder, "home"))
+        os.environ.update(freshness.WIDE_BOUNDS)
         settings.cache_clear()
         try:
             measured = freshness.measure(

@@ -39,6 +39,8 @@ DEADLINE_SECONDS = 300
 """How long after the last event a sample may appear still."""
 LOOK_SECONDS = 0.5
 MOST_AT_ONCE = 1_000
+# A few hundred customers do what those of a large shop do: soon most are in another segment.
+WIDE_BOUNDS = {"FOOTFALL_MOST_SCORE_SHIFT": "1", "FOOTFALL_MOST_SEGMENT_CHANGE": "1"}
 WIDTH = 120
 
 Say = Callable[[str], None]
@@ -92,6 +94,7 @@ class Ran:
     states: Sequence[str]
     seconds: Sequence[float]
     task_seconds: Mapping[str, Sequence[float]]
+    failures: Sequence[str] = ()
 
 
 @dataclass
@@ -279,7 +282,13 @@ def _runs(api: AirflowApi, began: datetime) -> list[Ran]:
                 tasks[task.partition("[")[0]].append(seconds)
         if runs:
             seconds = [run.seconds for run in runs if run.seconds]
-            found.append(Ran(dag_id, [run.state for run in runs], seconds, tasks))
+            failures = [
+                f"{dag_id}, {task}: {error}"
+                for run in runs
+                if run.state == "failed"
+                for task, error in api.failures(run).items()
+            ]
+            found.append(Ran(dag_id, [run.state for run in runs], seconds, tasks, failures))
     return found
 
 
@@ -323,6 +332,8 @@ def show(measured: Measured, *, load: str) -> None:
             ", ".join(f"{task} {seconds:.1f}" for task, seconds in tasks.items()),
         )
     out.print(table)
+    for failure in (failure for ran in measured.runs for failure in ran.failures):
+        out.print(failure, highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(title: str, headings: Sequence[str]) -> Table:
