@@ -37,6 +37,7 @@ PIPELINE = 100
 SAMPLE = 2_000
 """Records whose text is taken for the raw writer; it sends them again and again."""
 FEATURES = 35
+CATALOGUE = 20_000
 PUBLISH = """
 import json, sys
 from datetime import UTC, datetime
@@ -53,8 +54,8 @@ TABLES = (
     "insert into analytics.dim_customers select {id}, true from generate_series(1, {n}) as i",
     "insert into analytics.customer_rfm select {id}, '2018-01-02', (array['champions', 'loyal',"
     " 'at_risk', 'lost'])[i % 4 + 1] from generate_series(1, {n}) as i",
-    "insert into analytics.customer_products select {id}, '2018-01-02', jsonb_build_array(i::text,"
-    " (i * 7)::text, (i * 11)::text) from generate_series(1, {n}) as i",
+    "insert into analytics.customer_products select {id}, '2018-01-02', jsonb_build_array("
+    "(i % {p})::text, (i * 7 % {p})::text, (i * 11 % {p})::text) from generate_series(1, {n}) as i",
     "insert into ml.models (model_id, name, trained_at, as_of, sha256, params, metrics, features,"
     " state, artefact, calibration) select name || '-1', name, now(), '2018-01-02', 'x', '{{}}',"
     " '{{}}', '[]', 'champion', '', '{{}}' from unnest(array['purchase', 'churn']) as name",
@@ -189,7 +190,7 @@ def own_redis() -> Iterator[str]:
 
 def fill(profiles: int) -> None:
     """Make the tables that dbt would build, two champions, and a first score set."""
-    _execute(*(text.format(id=ID, n=profiles) for text in TABLES))
+    _execute(*(text.format(id=ID, n=profiles, p=CATALOGUE) for text in TABLES))
     add_set(profiles, every=0)
 
 
