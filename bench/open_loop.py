@@ -31,7 +31,7 @@ def over_http(address: tuple[str, int], requests: Sequence[bytes], *, rate: floa
     """Send requests over kept connections, as many as wait at once; give the same seconds.
 
     Raises:
-        RuntimeError: an answer was not 200.
+        RuntimeError: an answer was not 200, or did not come to its end.
     """
     free = [_Connection(address)]
     busy: dict[socket.socket, _Connection] = {}
@@ -42,6 +42,9 @@ def over_http(address: tuple[str, int], requests: Sequence[bytes], *, rate: floa
         left = due - perf_counter() if sent < len(requests) else 1.0
         if left <= 0:
             connection = free.pop() if free else _Connection(address)
+            if connection.was_closed():
+                connection.socket.close()
+                connection = _Connection(address)
             busy[connection.socket] = connection
             connection.ask(requests[sent], due)
             sent += 1
@@ -66,6 +69,10 @@ class _Connection:
         self.due = 0.0
         self._answer = b""
 
+    def was_closed(self) -> bool:
+        """Tell whether the server has hung up since, as it does on who is silent for seconds."""
+        return bool(select.select([self.socket], (), (), 0)[0])
+
     def ask(self, request: bytes, due: float) -> None:
         """Send a request that was due at an instant."""
         self.due, self._answer = due, b""
@@ -73,7 +80,10 @@ class _Connection:
 
     def is_answered(self) -> bool:
         """Read what is there; tell whether it is all."""
-        self._answer += self.socket.recv(65536)
+        received = self.socket.recv(65536)
+        if not received:
+            raise RuntimeError("the server hung up instead of answering")
+        self._answer += received
         head, found, body = self._answer.partition(b"\r\n\r\n")
         if not found:
             return False
