@@ -1,7 +1,5 @@
 """Train a challenger: weekly snapshots from the warehouse, a model and its audit report into it."""
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -10,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-
-import psutil
 
 from expectations.evaluate import evaluate as check
 from expectations.features import judged
@@ -187,8 +183,7 @@ def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
         if features.count_labelled(connection, label, split.all) > most:
             home = settings().home
             home.mkdir(parents=True, exist_ok=True)
-            _forget_the_killed(home)
-            folder = Path(stack.enter_context(_folder_of_this_process(home)))
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="train-", dir=home)))
         chunks = features.read_labelled_chunks(
             connection,
             label,
@@ -206,17 +201,6 @@ def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
                 batch_rows=most,
                 aside=split.told,
             )
-
-
-def _folder_of_this_process(home: Path) -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix=f"train-{os.getpid()}-", dir=home)
-
-
-def _forget_the_killed(home: Path) -> None:
-    """Delete the rows of trainings whose process is gone: who is killed cannot tidy up."""
-    for folder in home.glob("train-*-*"):
-        if not psutil.pid_exists(int(folder.name.split("-")[1])):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fit_rows(label: Label, chunks: Iterator["pd.DataFrame"]) -> Iterator["pd.DataFrame"]:
