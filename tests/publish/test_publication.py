@@ -16,6 +16,7 @@ from footfall.errors import (
     ServerUnavailable,
 )
 from footfall.publish.publication import publications, publish, rollback
+from footfall.publish.repair import verify
 from footfall.publish.store import Store
 from footfall.storefront.client import Storefront
 from footfall.warehouse import audit
@@ -329,6 +330,20 @@ def test_who_withdraws_while_a_publication_is_written_is_not_in_it(
     monkeypatch.setattr(Store, "write", write_then_withdraw)
     assert publish(now=NOW, actor="test").records == 4
     assert storefront.get(customer(1), now=NOW).why == "absent"
+
+
+def test_a_server_as_it_comes_keeps_records_as_tables_and_they_read_back(shop: Shop, keys: Redis):
+    shop.score()
+    compact = keys.config_get("hash-max-listpack-value")["hash-max-listpack-value"]
+    keys.config_set("hash-max-listpack-value", 8)
+    try:
+        version = publish(now=NOW, actor="test").version
+        assert keys.object("encoding", f"ff:{version}:c:{customer(1)}") == "hashtable"
+        assert verify(now=NOW).problem is None
+        keys.hset(f"ff:{version}:c:{customer(1)}", "purchase", "0.9")
+        assert "1 are not as written" in (verify(now=NOW).problem or "")
+    finally:
+        keys.config_set("hash-max-listpack-value", compact)
 
 
 def test_records_that_did_not_arrive_as_written_are_never_live(
