@@ -39,7 +39,7 @@ DEADLINE_SECONDS = 300
 """How long after the last event a sample may appear still."""
 LOOK_SECONDS = 0.5
 MOST_AT_ONCE = 1_000
-# A few hundred customers do what those of a large shop do: soon most are in another segment.
+# A few hundred customers do what those of a large shop do: their scores move as fast.
 WIDE_BOUNDS = {"FOOTFALL_MOST_SCORE_SHIFT": "1", "FOOTFALL_MOST_SEGMENT_CHANGE": "1"}
 WIDTH = 120
 
