@@ -56,7 +56,7 @@ _RECORDS: LiteralString = f"""
     {_CUSTOMERS}
     order by customers.customer_id
 """
-_SCORE: LiteralString = "{0}.prediction, {0}.percentile, {0}.reasons::text, {0}.fallback"
+_SCORE: tuple[LiteralString, ...] = ("prediction", "percentile", "reasons::text", "fallback")
 
 _CHANGES: LiteralString = f"""
     with fresh as (
@@ -133,7 +133,7 @@ class RecordRow(NamedTuple):
 
 
 OTHER_COLUMNS = len(RecordRow._fields) - 1
-SCORE_COLUMNS = 4
+SCORE_COLUMNS = len(_SCORE)
 ROWS_AT_ONCE = 500
 
 
@@ -195,7 +195,7 @@ def stream_records(
         **_joined(models, only=only is not None),
         scored_at=_each(models, "{}.scored_at"),
         expires_at=_each(models, "{}.expires_at"),
-        scores=_each(models, _SCORE),
+        scores=_each(models, ", ".join("{0}." + column for column in _SCORE)),
     )
     asked = {
         "score_set": chosen.score_set,
