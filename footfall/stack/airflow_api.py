@@ -142,10 +142,15 @@ class AirflowApi:
         return seen
 
     def questions(self, run: DagRun) -> dict[str, dict[str, Any]]:
-        """Return what a run waits for a person to answer, by the task that asks."""
+        """Return what a run waits for a person to answer, by the task that asks.
+
+        A question is there a moment before its task waits. Who answers in that moment has the task
+        go on before its first process has ended, and Airflow takes that end for a failure.
+        """
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/hitlDetails"
         asked = self._get(path, response_received=False)["hitl_details"]
-        return {_task(row["task_instance"]): row for row in asked}
+        waiting = [row for row in asked if row["task_instance"]["state"] == "awaiting_input"]
+        return {_task(row["task_instance"]): row for row in waiting}
 
     def answer(self, question: dict[str, Any], option: str, **params: Any) -> None:
         """Answer a question as the user who is logged in."""
