@@ -113,15 +113,17 @@ def _options(caller: str) -> list[str]:
 
 
 def _invoke(command: list[str], manifest: Any = None) -> Any:
+    from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS as FLAGS
     from dbt.cli.main import dbtRunner
 
-    collects = gc.isenabled()
+    flags, collects = list(FLAGS), gc.isenabled()
     gc.disable()  # dbt keeps most of what it makes: to look for garbage is a tenth of its time
     try:
         return dbtRunner(manifest=manifest).invoke(command)
     finally:
         if collects:
             gc.enable()
+        FLAGS[:] = flags  # each invocation adds the adapter's own, and looks each up in the stack
         # dbt leaves its log file open.
         log = logging.getLogger("file_log")
         for handler in list(log.handlers):
