@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from footfall import showcase
-from footfall.errors import FootfallError
+from footfall.errors import BadArgument, FootfallError
 from footfall.settings import settings
 from footfall.stack.airflow_api import AirflowApi, RunFailed
 
@@ -45,7 +45,17 @@ def main() -> None:
 
 
 def demo() -> None:
-    """Start, replay, run the Dags, show."""
+    """Start, replay, run the Dags, show.
+
+    Raises:
+        BadArgument: a person would have to approve the models first.
+    """
+    if settings().promotion_approval == "required" and not _marker().exists():
+        raise BadArgument(
+            "nothing is scored until a person approves the models "
+            "(FOOTFALL_PROMOTION_APPROVAL=required); "
+            "run: FOOTFALL_PROMOTION_APPROVAL=none make demo"
+        )
     clock = Clock()
     with clock.stage("servers"):
         from footfall.stack.servers import up

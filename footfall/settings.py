@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     loaders: int = Field(default=4, ge=1)
     raw_retention_days: int | None = Field(default=None, ge=1)
     promotion_approval: Literal["none", "required"] = "none"
-    score_ttl_hours: int = 48
+    score_ttl_hours: int = Field(default=48, ge=1)
     experiment: str | None = None
     experiment_arms: str = "treatment=90,holdout=10"
     storefront_url: str | None = None

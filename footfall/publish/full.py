@@ -120,7 +120,7 @@ def _write(
 
 
 def _nobody(connection: Connection[TupleRow], chosen: ScoreSetRow, now: datetime) -> NotReady:
-    scored, fresh = table.size(connection, chosen.score_set, now=now)
+    scored, fresh = table.size(connection, chosen.score_set, now=now + records.LEAST_LIFE)
     if not fresh:
         return NotReady(
             f"score set {chosen.score_set} has no score that is fresh at {now.isoformat()}; "

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import Connection, sql
@@ -12,6 +12,9 @@ from psycopg.rows import TupleRow, class_row
 from footfall.errors import NotReady
 from footfall.storefront.record import SCORES
 from footfall.warehouse.publications import ScoreSetRow
+
+LEAST_LIFE = timedelta(minutes=5)
+"""A score that ends sooner counts as over: a publication of a million takes a minute."""
 
 # A score's part of a record's hash. A percentile counts by whole points: who gained a tenth because
 # somebody else ordered has the same record. Of changed records, one in 2^64 is taken for the same.
@@ -31,7 +34,7 @@ _MODEL: LiteralString = f"""
             reasons, fallback, scored_at, expires_at, {_BITS} as bits
         from ml.scores
         where
-            score_set = %(score_set)s and model_id = {{model_id}} and expires_at > %(now)s
+            score_set = %(score_set)s and model_id = {{model_id}} and expires_at > %(ends_after)s
             {{only}}
     ) as {{alias}} using (customer_id)
 """
@@ -173,10 +176,11 @@ def stream_records(
     expires_at: datetime,
     only: Sequence[str] | None = None,
 ) -> Generator[RecordRow, None, None]:
-    """Yield the set's customers who may be profiled now, by customer_id, scores expired left out.
+    """Yield the set's customers who may be profiled now, by customer_id.
 
-    A record expires at ``expires_at``, or with its first score if that is sooner. Postgres works
-    ahead while the caller has a row in hand.
+    Scores that are over, or will be within LEAST_LIFE, are left out. A record expires at
+    ``expires_at``, or with its first score if that is sooner. Postgres works ahead while the caller
+    has a row in hand.
 
     Args:
         connection: to the warehouse.
@@ -200,7 +204,7 @@ def stream_records(
     asked = {
         "score_set": chosen.score_set,
         "as_of": chosen.as_of,
-        "now": now,
+        "ends_after": now + LEAST_LIFE,
         "expires_at": expires_at,
         "only": None if only is None else list(only),
     }
@@ -250,7 +254,7 @@ def changes(
                 {
                     "score_set": chosen.score_set,
                     "as_of": chosen.as_of,
-                    "now": now,
+                    "ends_after": now + LEAST_LIFE,
                     "version": version,
                     "due": due,
                 },

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -131,8 +131,23 @@ def test_an_expired_score_is_not_brought_back_by_publishing_it(shop: Shop, store
     done = publish(now=NOW, actor="test")
     assert (done.records, done.expires_at) == (4, NOW + timedelta(hours=3))
     assert storefront.get(customer(4), now=NOW).why == "absent"
-    with pytest.raises(NotReady, match=f"score set {score_set} has no score that is fresh"):
-        publish(now=NOW + timedelta(hours=3), actor="test")
+    for hours in (2.95, 3):
+        with pytest.raises(NotReady, match=f"score set {score_set} has no score that is fresh"):
+            publish(now=NOW + timedelta(hours=hours), actor="test")
+
+
+def test_a_score_that_ends_while_it_is_published_does_not_fail_the_others(
+    shop: Shop, storefront: Storefront
+):
+    now = datetime.now(UTC)
+    shop.score()
+    for moments in range(4):
+        shop.connection.execute(
+            "update ml.scores set expires_at = %s where customer_id = %s",
+            (now + timedelta(milliseconds=20 * moments), customer(moments)),
+        )
+    assert publish(now=now, actor="test").records == 1
+    assert [storefront.get(customer(n), now=now).is_known for n in (3, 4)] == [False, True]
 
 
 @pytest.mark.parametrize(
