@@ -229,6 +229,30 @@ def test_a_backfilled_week_is_scored_and_never_published(
     assert [row.version for row in publications()] == [published["version"]]
 
 
+def test_a_wait_outlives_its_triggerer(airflow: AirflowApi, published: dict[str, Any]) -> None:
+    from footfall.publish.publication import publications
+
+    (before,) = publications()
+    run = airflow.trigger("publish_scores")
+    airflow.until(
+        lambda: airflow.task_states(run).get("wait_for_score_set") == "deferred",
+        seconds=LIMIT_SECONDS,
+        waiting_for="the sensor to be the triggerer's",
+    )
+    killed = Home(settings().home).read()["airflow"]["processes"]["triggerer"]
+    for process in stack_airflow.session(killed):
+        process.kill()
+    stack.up(airflow=True)
+    assert Home(settings().home).read()["airflow"]["processes"]["triggerer"] != killed
+    footfall = str(Path(sys.executable).with_name("footfall"))
+    for command in (["score"], ["gate", "scores"]):
+        subprocess.run([footfall, *command], check=True, stdout=subprocess.DEVNULL)
+    assert airflow.wait(run, seconds=LIMIT_SECONDS).state == "success"
+    (after,) = publications()
+    assert after.version == before.version
+    assert after.score_set > before.score_set
+
+
 def test_the_commands_of_the_pages_that_only_look_work_as_written(
     published: dict[str, Any], tmp_path: Path
 ) -> None:
