@@ -316,14 +316,19 @@ def _read(customer_id: str, fields: Mapping[str, str]) -> Profile:
         **plain,
         reasons={str(model): tuple(words) for model, words in reasons.items()},
         products=tuple(str(product) for product in json.loads(fields.get("products", "[]"))),
-        models=dict(json.loads(fields.get("models", "{}"))),
+        models=dict(_shared(fields.get("models", "{}"))),
         fallback=fields.get("fallback") == "true",  # absent from records of before
-        fallback_reasons=dict(json.loads(fields.get("fallback_reasons", "{}"))),
+        fallback_reasons=dict(_shared(fields.get("fallback_reasons", "{}"))),
         schema=int(fields["schema"]),
     )
 
 
-@lru_cache(maxsize=64)  # a publication's records share their instants
+@lru_cache(maxsize=64)  # a publication's records share these objects; each profile has its copy
+def _shared(text: str) -> Any:
+    return json.loads(text)
+
+
+@lru_cache(maxsize=64)  # and their instants
 def _instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

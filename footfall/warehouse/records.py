@@ -16,27 +16,22 @@ from footfall.warehouse.publications import ScoreSetRow
 LEAST_LIFE = timedelta(minutes=5)
 """A score that ends sooner counts as over: a publication of a million takes a minute."""
 
-# A score's part of a record's hash. A percentile counts by whole points: who gained a tenth because
-# somebody else ordered has the same record. Of changed records, one in 2^64 is taken for the same.
-_BITS: LiteralString = (
-    "hashtextextended(model_id || coalesce(fallback, ''),"
-    " hashfloat8extended(coalesce(probability, amount),"
-    " jsonb_hash_extended(reasons, floor(percentile)::bigint)))"
-)
+# A record's hash: of its scores, as ml.scores.content has them, its segment and its products. Of
+# changed records, one in 2^64 is taken for the same.
 _CONTENT: LiteralString = (
     "hashtextextended(coalesce(rfm.segment, ''),"
     " jsonb_hash_extended(coalesce(products.products, '[]'), {bits}))"
 )
-_MODEL: LiteralString = f"""
+_MODEL: LiteralString = """
     left join (
         select
             customer_id, coalesce(probability, amount) as prediction, probability, percentile,
-            reasons, fallback, scored_at, expires_at, {_BITS} as bits
+            reasons, fallback, scored_at, expires_at, content as bits
         from ml.scores
         where
-            score_set = %(score_set)s and model_id = {{model_id}} and expires_at > %(ends_after)s
-            {{only}}
-    ) as {{alias}} using (customer_id)
+            score_set = %(score_set)s and model_id = {model_id} and expires_at > %(ends_after)s
+            {only}
+    ) as {alias} using (customer_id)
 """
 # All of it joins in the order of customer_id, which the indexes give: nothing is sorted or kept.
 _CUSTOMERS: LiteralString = """
@@ -83,25 +78,34 @@ _CHANGES: LiteralString = f"""
             fresh.segment, fresh.base_rate, {{names}}
         from fresh
         full join live on live.customer_id = fresh.customer_id
+    ),
+    counted as (
+        select
+            grouping(segment) as is_total,
+            segment,
+            count(*) filter (where is_fresh) as records,
+            count(*) filter (where is_live) as before,
+            count(*) filter (where is_fresh and is_live) as kept,
+            count(*) filter (where is_fresh and is_live and is_moved) as segment_changed,
+            count(*) filter (where is_fresh and is_live and is_changed) as changed,
+            count(*) filter (where is_fresh and base_rate) as base_rates,
+            jsonb_build_object({{means}}) as means,
+            array_agg(customer_id) filter (where is_fresh and is_changed) as written,
+            array_agg(customer_id) filter (where not is_fresh) as gone
+        from paired
+        group by grouping sets ((), (segment))
     )
     select
-        count(*) filter (where is_fresh) as records,
-        count(*) filter (where is_live) as before,
-        count(*) filter (where is_fresh and is_live) as kept,
-        count(*) filter (where is_fresh and is_live and is_moved) as segment_changed,
-        count(*) filter (where is_fresh and is_live and is_changed) as changed,
-        count(*) filter (where is_fresh and base_rate) as base_rates,
-        jsonb_build_object({{means}}) as means,
+        records, before, kept, segment_changed, changed, base_rates, means,
         (
-            select coalesce(jsonb_object_agg(counted.segment, counted.customers), '{{{{}}}}')
-            from (
-                select segment, count(*) as customers from paired where is_fresh group by segment
-            ) counted
+            select coalesce(jsonb_object_agg(segment, records), '{{{{}}}}')
+            from counted
+            where is_total = 0 and records > 0
         ) as segments,
-        coalesce((array_agg(customer_id) filter (where is_fresh and is_changed)), '{{{{}}}}')
-            as written,
-        coalesce((array_agg(customer_id) filter (where not is_fresh)), '{{{{}}}}') as gone
-    from paired
+        coalesce(written, '{{{{}}}}') as written,
+        coalesce(gone, '{{{{}}}}') as gone
+    from counted
+    where is_total = 1
 """
 
 
