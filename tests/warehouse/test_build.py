@@ -293,6 +293,18 @@ def test_the_indexes_know_the_newest_events_before_a_build_reads_them():
     assert rows(unknown) == [(0,)]
 
 
+def test_refs_are_compared_in_the_collation_of_their_indexes():
+    other = (
+        "select attrelid::regclass, attname, collname from pg_attribute"
+        " join pg_class on pg_class.oid = attrelid"
+        " join pg_collation on pg_collation.oid = attcollation"
+        " where relkind = 'r' and relnamespace = 'intermediate'::regnamespace"
+        " and attname in ('ref', 'root_ref') and (collname = 'default') = %s"
+    )
+    assert rows(other, False) == []
+    assert len(rows(other, True)) > 10
+
+
 def until(condition: Callable[[], bool], attempts: int = 10_000) -> None:
     """Ask again and again; the question itself takes a while."""
     assert any(condition() for _ in range(attempts))

@@ -95,7 +95,8 @@ identity_spans as (
 
     select
         spans.ref,
-        spans.root_ref,
+        -- of the collation that the indexes of refs are of: no index serves a comparison in another
+        spans.root_ref collate "default" as root_ref,
         {{ customer_id('spans.root_ref') }} as customer_id,
         spans.known_after,
         spans.known_until

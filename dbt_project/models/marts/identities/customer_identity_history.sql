@@ -46,7 +46,7 @@ turns as (
         'u:' || device_users.user_id as owner_ref,
         device_users.signed_in_at as from_at
     from ids
-    inner join device_users on ids.ref = 'a:' || device_users.anonymous_id
+    inner join device_users on substr(ids.ref, 3) = device_users.anonymous_id
     where ids.is_anonymous
 
 ),
