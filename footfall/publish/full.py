@@ -123,7 +123,8 @@ def _nobody(connection: Connection[TupleRow], chosen: ScoreSetRow, now: datetime
     scored, fresh = table.size(connection, chosen.score_set, now=now + records.LEAST_LIFE)
     if not fresh:
         return NotReady(
-            f"score set {chosen.score_set} has no score that is fresh at {now.isoformat()}; "
+            f"score set {chosen.score_set} has no score that is fresh at {now.isoformat()} "
+            f"and {records.LEAST_LIFE.seconds // 60} minutes later; "
             "run: footfall score"
         )
     return NotReady(

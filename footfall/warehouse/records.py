@@ -33,7 +33,7 @@ _MODEL: LiteralString = """
             {only}
     ) as {alias} using (customer_id)
 """
-# All of it joins in the order of customer_id, which the indexes give: nothing is sorted or kept.
+# Asked for by customer_id, all joins in that order, which the indexes give: nothing is sorted.
 _CUSTOMERS: LiteralString = """
     from (
         select customer_id from analytics.dim_customers where is_profilable {only}

@@ -293,6 +293,15 @@ def test_the_indexes_know_the_newest_events_before_a_build_reads_them():
     assert rows(unknown) == [(0,)]
 
 
+def test_dbt_is_called_the_same_way_each_time():
+    from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS as FLAGS
+
+    dbt.read_project()
+    before = list(FLAGS)
+    dbt.read_project()
+    assert before == FLAGS
+
+
 def test_refs_are_compared_in_the_collation_of_their_indexes():
     other = (
         "select attrelid::regclass, attname, collname from pg_attribute"
