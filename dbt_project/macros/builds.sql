@@ -53,6 +53,20 @@
     )
 {%- endmacro %}
 
+{# A table's rows of these refs, ref by ref, by its index: a merge with the index would walk it as far as the last of
+   the refs. #}
+{% macro rows_of_touched_refs(relation) -%}
+    select looked_up.*
+    from {{ ref('int_touched_refs') }} as touched
+    cross join
+        lateral (
+            select * from {{ relation }} as kept
+            where kept.ref = touched.ref
+            offset 0  -- noqa: AM09
+        ) as looked_up
+    where touched.build_id = {{ var("build_id") }}
+{%- endmacro %}
+
 {# The ids whose customers this build makes anew: a device that a touched user shares, too. #}
 {% macro touched_ids() -%}
     {% set device_users = ref('int_device_users') -%}

@@ -7,7 +7,7 @@
 
 {% macro forget_touched_refs() -%}
     {% set touched = touched_refs() %}
-    {% if is_incremental() %}delete from {{ this }} where ref in {{ touched }}{% endif %}
+    {% if is_incremental() %}delete from {{ this }} where ref = any(array{{ touched }}){% endif %}
 {%- endmacro %}
 
 {% macro forget_reopened_refs() -%}

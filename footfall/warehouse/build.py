@@ -7,11 +7,12 @@ by the start of the next: its transactions refuse to begin (``refuse_if_overtake
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection, sql
+from psycopg.errors import LockNotAvailable
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
@@ -34,6 +35,9 @@ from footfall.warehouse.rules import Rules, rules_of
 from footfall.warehouse.segment_rules import read_rules
 
 log = logging.getLogger(__name__)
+
+BUILT = ("intermediate", "analytics")
+LOCK_MS = 100  # less than deadlock_timeout, at which Postgres cancels a vacuum that is in the way
 
 
 @dataclass(frozen=True)
@@ -184,25 +188,37 @@ def _finish(
 def _summarize(connection: Connection[TupleRow]) -> None:
     """Have the indexes of raw.events know the newest rows: what they do not know is all read.
 
-    Only vacuum would do it, once a fifth of the table is new.
+    Only vacuum would do it, once a fifth of the table is new. Where vacuum is at it, it is let be:
+    Postgres would cancel it for whoever waits longer, and a range that it was about to sum up then
+    stays marked, for which every later build reads the table from there on.
     """
-    connection.execute(
-        "select brin_summarize_new_values(indexrelid) from pg_index"
+    indexes = connection.execute(
+        "select indexrelid::regclass::text from pg_index"
         " join pg_class on pg_class.oid = indexrelid join pg_am on pg_am.oid = relam"
         " where amname = 'brin' and relkind = 'i' and relnamespace = 'raw'::regnamespace"
-    )
+    ).fetchall()
+    for (index,) in indexes:
+        with suppress(LockNotAvailable), connection.transaction():
+            connection.execute(f"set local lock_timeout = {LOCK_MS}")
+            connection.execute("select brin_summarize_new_values(%s::regclass)", (index,))
+            connection.execute("set local lock_timeout = default")
 
 
 def _analyze() -> None:
-    """Let the planner know all tables anew; autovacuum comes later than the next build."""
+    """Let the planner know all tables anew; autovacuum comes later than the next build.
+
+    A table of raw.events that is being vacuumed is left to vacuum, as in ``_summarize``.
+    """
     with connect(autocommit=True) as connection:
-        tables = connection.execute(
-            "select schemaname, tablename from pg_tables"
-            " where schemaname in ('raw', 'intermediate', 'analytics')"
-            " and tableowner = current_user order by schemaname, tablename"
-        ).fetchall()
-        names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
-        connection.execute(sql.SQL("analyze {}").format(names))
+        for schemas, options in ((["raw"], "(skip_locked)"), (["ops", *BUILT], "")):
+            tables = connection.execute(
+                "select schemaname, tablename from pg_tables"
+                " where schemaname = any(%s) and tableowner = current_user"
+                " order by schemaname, tablename",
+                (schemas,),
+            ).fetchall()
+            names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
+            connection.execute(sql.SQL("analyze {} {}").format(sql.SQL(options), names))
 
 
 def _built(plan: Plan, done: DbtRun, report: BuildReport, seconds: float) -> Build:

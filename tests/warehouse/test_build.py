@@ -293,6 +293,20 @@ def test_the_indexes_know_the_newest_events_before_a_build_reads_them():
     assert rows(unknown) == [(0,)]
 
 
+def test_a_build_leaves_a_vacuum_of_the_events_in_peace(shop: None):
+    """Postgres cancels a vacuum for who waits a second for it; the index would be damaged."""
+    store([event(message="m1", user="1")])
+    (partition,) = rows("select tableoid::regclass::text from raw.events")[0]
+    with connect() as vacuum:
+        vacuum.execute(f"lock table {partition} in share update exclusive mode")
+        build(midnight(3, 9), full_refresh=True)
+        waiting = "select count(*) from pg_locks where not granted"
+        assert rows(waiting) == [(0,)]
+    store([event(message="m2", user="2")])
+    build(midnight(3, 9))
+    assert rows("select count(*) from analytics.dim_customers") == [(2,)]
+
+
 def test_dbt_is_called_the_same_way_each_time():
     from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS as FLAGS
 

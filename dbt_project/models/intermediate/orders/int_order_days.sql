@@ -6,10 +6,12 @@
 -- One row per ref and UTC day on which it ordered.
 with orders as (
 
-    select * from {{ ref('int_orders_placed') }} as orders
-    {% if is_incremental() %}
-    where orders.ref in {{ touched_refs() }}
-    {% endif %}
+    {% set orders_placed = ref('int_orders_placed') -%}
+    {% if is_incremental() -%}
+    {{ rows_of_touched_refs(orders_placed) }}
+    {%- else -%}
+    select * from {{ orders_placed }}
+    {%- endif %}
 
 ),
 

@@ -6,7 +6,7 @@
 -- One row per snapshot and customer with a session in the 90 days before it that has a browsing event or
 -- an order. Sessions as in fct_sessions, of the events that were known and the ids that were linked then;
 -- one that spans as_of knows only its part before.
-with identities as (
+with identities as {% if is_incremental() %}materialized {% endif %}(
 
     {{ identities_in_scope() }}
 

@@ -5,7 +5,8 @@
 ) }}
 
 -- One row per snapshot and customer whose labels this run computes. A label may change until its window
--- is over, by new events; by the mere passing of time it changes when the window ends.
+-- is over, by new events; by the mere passing of time it changes when the window ends. In a full refresh
+-- everybody is in int_snapshot_scope.
 {% set longest = labels() | map(attribute='days') | max %}
 {% set windows = labels() | map(attribute='days') | unique | join('), (') %}
 with scope as (
@@ -51,22 +52,32 @@ label_scope as (
         scope.as_of,
         scope.customer_id
     from scope
+    {% if is_incremental() %}
     union
     select
         customers.as_of,
         customers.customer_id
     from snapshots
     inner join touched on {{ days_after('snapshots.as_of', longest) }} > touched.changed_from
-    inner join customers
-        on
-            snapshots.as_of = customers.as_of
-            and touched.customer_id = customers.customer_id
+    cross join
+        lateral (
+            select
+                customers.as_of,
+                customers.customer_id
+            from customers
+            where
+                customers.as_of = snapshots.as_of
+                and customers.customer_id = touched.customer_id
+            -- one by one, by the index
+            offset 0  -- noqa: AM09
+        ) as customers
     union
     select
         customers.as_of,
         customers.customer_id
     from customers
     inner join ended on customers.as_of = ended.as_of
+    {% endif %}
 
 )
 

@@ -22,6 +22,18 @@ placed as not materialized (
 
 ),
 
+-- the orders that refunds in another currency may be of
+refundable as (
+
+    {% set orders_placed = ref('int_orders_placed') -%}
+    {% if is_incremental() -%}
+    {{ rows_of_touched_refs(orders_placed) }}
+    {%- else -%}
+    select * from {{ orders_placed }}
+    {%- endif %}
+
+),
+
 identities as (
 
     select * from {{ ref('int_identity_spans') }} as spans
@@ -64,14 +76,14 @@ not_placed as (
 refunds_not_counted as (
 
     select
-        placed.order_id,
-        placed.ref,
+        refundable.order_id,
+        refundable.ref,
         'refund_in_other_currency' as reason,
         string_agg(
             refunds.refunded || ' ' || refunds.currency,
             ', '
             order by refunds.occurred_at, refunds.message_id collate "C"
-        ) || ' of an order in ' || min(placed.currency) as detail,
+        ) || ' of an order in ' || min(refundable.currency) as detail,
         min(refunds.occurred_at) as first_seen_at,
         (
             array_agg(
@@ -79,16 +91,13 @@ refunds_not_counted as (
                 order by refunds.occurred_at, refunds.message_id collate "C"
             )
         )[1] as message_id
-    from placed
-    inner join order_events as refunds on placed.order_id = refunds.order_id
+    from refundable
+    inner join order_events as refunds on refundable.order_id = refunds.order_id
     where
         refunds.event_name = 'refund'
         and refunds.refunded is not null
-        and refunds.currency <> placed.currency
-        {% if is_incremental() %}
-        and placed.ref in {{ touched_refs() }}
-        {% endif %}
-    group by placed.order_id, placed.ref
+        and refunds.currency <> refundable.currency
+    group by refundable.order_id, refundable.ref
 
 ),
 

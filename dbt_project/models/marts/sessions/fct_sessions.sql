@@ -23,7 +23,12 @@ identities as (
 
 orders as (
 
-    select * from {{ ref('int_orders_placed') }}
+    {% set orders_placed = ref('int_orders_placed') -%}
+    {% if is_incremental() -%}
+    {{ rows_of_touched_refs(orders_placed) }}
+    {%- else -%}
+    select * from {{ orders_placed }}
+    {%- endif %}
 
 ),
 
