@@ -60,9 +60,18 @@ TABLES = (
     " state, artefact, calibration) select name || '-1', name, now(), '2018-01-02', 'x', '{{}}',"
     " '{{}}', '[]', 'champion', '', '{{}}' from unnest(array['purchase', 'churn']) as name",
 )
+BUILD = (
+    "insert into ops.builds (as_of, built_through, full_refresh, finished_at)"
+    " select '2018-01-02', '2018-01-02', not exists (select from ops.builds), now()"
+)
+TOUCHED = (
+    "insert into ops.changed_customers select (select max(build_id) from ops.builds), {id}"
+    " from generate_series({every}, {n}, {every}) as i"
+)
 SET = (
-    "insert into ml.score_sets (as_of, model_ids, completed_at)"
-    " values ('2018-01-02', '{churn-1,purchase-1}', now())"
+    "insert into ml.score_sets (as_of, model_ids, completed_at, build_id, kept_set)"
+    " select '2018-01-02', '{churn-1,purchase-1}', now(), (select max(build_id) from ops.builds),"
+    " (select max(score_set) from ml.score_sets)"
 )
 PASS = (
     "insert into ops.gate_verdicts (gate, subject, verdict, rows_checked, expected, evaluated,"
@@ -71,7 +80,7 @@ PASS = (
 SCORES = """
     insert into ml.scores (score_set, model_id, customer_id, as_of, probability, percentile,
         reasons, scored_at, expires_at, margin, base_value, shap_values, feature_values,
-        features_sha256)
+        features_sha256, is_changed)
     select (select max(score_set) from ml.score_sets), model || '-1', {id}, '2018-01-02',
         (i %% 1000) / 1000.0 + case when {changed} then 0.0005 else 0 end, (i %% 1000) / 10.0,
         jsonb_build_array(
@@ -81,7 +90,8 @@ SCORES = """
                 'text', 'usually every ' || i %% 30 || ' days', 'value', i %% 30),
             jsonb_build_object('theme', 'baskets', 'effect', 'more likely to buy',
                 'text', i %% 50 || ' orders in 90 days', 'value', i %% 50)),
-        now(), now() + interval '30 days', 0, 0, parts.list, parts.list, md5(i::text || model)
+        now(), now() + interval '30 days', 0, 0, parts.list, parts.list, md5(i::text || model),
+        {noted}
     from unnest(array['churn', 'purchase']) as model, generate_series(1, %(n)s) as i,
         (select array_agg(random()) as list from generate_series(1, {features})) as parts
 """
@@ -195,12 +205,19 @@ def fill(profiles: int) -> None:
 
 
 def add_set(profiles: int, *, every: int) -> None:
-    """Add a score set that differs from the first in every n-th customer; 0: in nobody."""
-    number = "(select max(score_set) from ml.score_sets)"  # a round's delta is of the one before
-    changed = f"i %% {every} = 0 and {number} %% 2 = 0" if every else "false"
+    """Add a score set that differs from the one before in every n-th customer; 0: the first.
+
+    Whom it changes is noted, as a build and scoring note it.
+    """
+    number = "(select max(score_set) from ml.score_sets)"
+    noted = f"i %% {every} = 0" if every else "true"
+    changed = f"{noted} and {number} %% 2 = 0"
     with psycopg.connect(settings().postgres, autocommit=True) as connection:
+        connection.execute(BUILD.encode())
+        if every:
+            connection.execute(TOUCHED.format(id=ID, every=every, n=profiles).encode())
         connection.execute(SET.encode())
-        text = SCORES.format(id=ID, changed=changed, features=FEATURES)
+        text = SCORES.format(id=ID, changed=changed, noted=noted, features=FEATURES)
         connection.execute(text.encode(), {"n": profiles})
         connection.execute(PASS.encode())
         connection.execute(b"vacuum analyze ml.scores")

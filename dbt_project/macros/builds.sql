@@ -100,6 +100,20 @@
     )
 {%- endmacro %}
 
+{# The next delta of what is published looks at these customers: to be noted in the transaction that makes them
+   anew, or in one before it. A full refresh notes nobody: it concerns everybody. #}
+{% macro note_touched_customers() -%}
+    {% set changed_customers = source('ops', 'changed_customers') %}
+    {% if is_incremental() %}
+    insert into {{ changed_customers }} (build_id, customer_id)
+    select distinct
+        touched.build_id,
+        touched.customer_id
+    from {{ this }} as touched
+    on conflict do nothing
+    {% endif %}
+{%- endmacro %}
+
 {# Fence: a transaction of this build and the start of a newer one exclude each other. #}
 {% macro refuse_if_overtaken() -%}
     {% if execute and flags.WHICH in ('build', 'run') and 'monitor' not in model.tags -%}

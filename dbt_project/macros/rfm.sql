@@ -118,23 +118,35 @@
     )
 {%- endmacro %}
 
+{# A delta of what is published looks at them, too. Who has no row yet is a touched customer. #}
 {% macro forget_rescored_customers() -%}
     {% set rescored = rescored_customers() %}
+    {% set changed_customers = source('ops', 'changed_customers') %}
     {% if is_incremental() %}
-    delete from {{ this }}
-    {%- if not var('is_anybody_erased') %}
-    where ctid = any(
-        array(
-            select found.place
-            from {{ rescored }} as rescored
-            cross join lateral (
-                select kept.ctid as place
-                from {{ this }} as kept
-                where kept.as_of = rescored.as_of and kept.customer_id = rescored.customer_id
-                offset 0
-            ) as found
+    with forgotten as (
+        delete from {{ this }}
+        {%- if not var('is_anybody_erased') %}
+        where ctid = any(
+            array(
+                select found.place
+                from {{ rescored }} as rescored
+                cross join lateral (
+                    select kept.ctid as place
+                    from {{ this }} as kept
+                    where kept.as_of = rescored.as_of and kept.customer_id = rescored.customer_id
+                    offset 0
+                ) as found
+            )
         )
+        {%- endif %}
+        returning customer_id
     )
-    {%- endif %}
+
+    insert into {{ changed_customers }} (build_id, customer_id)
+    select distinct
+        {{ var('build_id') }}::bigint as build_id,
+        forgotten.customer_id
+    from forgotten
+    on conflict do nothing
     {% endif %}
 {%- endmacro %}

@@ -110,13 +110,14 @@ def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -
         _require_verdict(connection, as_of)
         chosen, left_out = _champions(connection, as_of)
         score_set = begin_score_set(connection, as_of, [row.model_id for row in chosen])
+        before = [None if anew else newest_set_by(connection, row.model_id) for row in chosen]
         try:
             fallback = too_old(connection, chosen, as_of)
             counts = [
                 score_by_base_rate(connection, row, as_of, score_set=score_set, why=why, now=now)
                 if (why := fallback.get(row.model_id))
-                else _score(connection, _Context(score_set, row, as_of, now), anew=anew)
-                for row in chosen
+                else _score(connection, _Context(score_set, row, as_of, now, kept_set))
+                for row, kept_set in zip(chosen, before, strict=True)
             ]
         except MlError as error:
             raise NotReady(f"scores as of {as_of.isoformat()} cannot be made: {error}") from None
@@ -127,7 +128,13 @@ def score(as_of: datetime | None = None, *, now: datetime, anew: bool = False) -
                 "nothing is built for it; run: footfall build"
             )
         drift = record_drift(connection, score_set, chosen, as_of, fallback=fallback)
-        complete_score_set(connection, score_set, records=explained + kept, now=now)
+        complete_score_set(
+            connection,
+            score_set,
+            records=explained + kept,
+            kept_set=before[0] if len(set(before)) == 1 else None,
+            now=now,
+        )
     return ScoreSet(
         score_set=score_set,
         as_of=as_of,
@@ -171,7 +178,7 @@ def _champions(
     return chosen, left_out
 
 
-def _score(connection: Connection[TupleRow], context: "_Context", *, anew: bool) -> tuple[int, int]:
+def _score(connection: Connection[TupleRow], context: "_Context") -> tuple[int, int]:
     """Score one champion's population in two passes: where everybody stands, then why.
 
     Returns:
@@ -203,12 +210,11 @@ def _score(connection: Connection[TupleRow], context: "_Context", *, anew: bool)
         Calibration(**model.calibration), np.concatenate(every)
     )
     ranks = percentiles(predictions)
-    kept_set = None if anew else newest_set_by(connection, model.model_id)
     done = explained = 0
     for chunk in _chunks(connection, context):
         here = slice(done, done + len(chunk))
         frame = chunk.assign(prediction=predictions[here], percentile=ranks[here])
-        explained += _write(connection, context, frame, booster, kept_set)
+        explained += _write(connection, context, frame, booster)
         done += len(chunk)
     return explained, done - explained
 
@@ -218,7 +224,6 @@ def _write(
     context: "_Context",
     chunk: "pd.DataFrame",
     booster: "xgb.Booster",
-    kept_set: int | None,
 ) -> int:
     """Write the scores of a chunk; return how many were explained, not kept."""
     import numpy as np
@@ -230,10 +235,10 @@ def _write(
     chunk = chunk.assign(features_sha256=fingerprints(values, context.names))
     model_id, customers = context.model.model_id, chunk["customer_id"]
     kept = np.zeros(len(chunk), dtype=np.bool_)
-    if kept_set is not None:
+    if context.kept_set is not None:
         before = features_of_scores(
             connection,
-            kept_set,
+            context.kept_set,
             model_id,
             str(customers.iloc[0]),
             str(customers.iloc[-1]),
@@ -243,7 +248,7 @@ def _write(
         ranks = dict(zip(customers[kept], chunk["percentile"][kept].tolist(), strict=True))
         keep_scores(
             connection,
-            kept_set,
+            context.kept_set,
             model_id,
             ranks,
             score_set=context.score_set,
@@ -269,12 +274,13 @@ def _chunks(connection: Connection[TupleRow], context: "_Context") -> Iterator["
 
 @dataclass(frozen=True)
 class _Context:
-    """What all scores of one model in one set share."""
+    """What all scores of one model in one set share; ``kept_set``: the set before, if any."""
 
     score_set: int
     model: models.ModelRow
     as_of: datetime
     now: datetime
+    kept_set: int | None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -121,6 +121,7 @@ def _erase_rows(
         "raw.rejected_events": len(records),
         "ml.scores": erasures.delete_scores(connection, customer_ids),
         "ml.customer_clusters": erasures.delete_clusters(connection, customer_ids),
+        "ops.changed_customers": erasures.delete_changed(connection, customer_ids),
         "serving.published_records": erasures.delete_published(connection, customer_ids),
     }
     rows = {table: count for table, count in sorted(rows.items()) if count}

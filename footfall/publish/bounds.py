@@ -7,6 +7,7 @@ score would move, how many customers would change their segment, and what drift 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from footfall.storefront.record import SCORES
 
@@ -25,6 +26,9 @@ class Contents:
         segments: customers by segment; '' is none.
         base_rates: records with a base rate in the place of a score.
         layout: what all records depend on: the fields that there are, and the experiment.
+        scored: how many records have each score; None: the numbers are not of the records that
+            there are now, some were taken out since.
+        first_expiry: when the first of the records expires, in ISO 8601; None: nobody knows.
     """
 
     records: int
@@ -32,6 +36,8 @@ class Contents:
     segments: Mapping[str, int]
     base_rates: int
     layout: tuple[str, ...]
+    scored: Mapping[str, int] | None
+    first_expiry: str | None
 
 
 @dataclass
@@ -56,11 +62,18 @@ class Tally:
                 self.sums[name] = self.sums.get(name, 0.0) + probability
                 self.counts[name] += 1
 
-    def contents(self) -> Contents:
-        """Return what was counted."""
-        means = {name: self.sums[name] / self.counts[name] for name in SCORES if self.counts[name]}
-        segments = dict(sorted(self.segments.items()))
-        return Contents(self.records, means, segments, self.base_rates, self.layout)
+    def contents(self, first_expiry: datetime) -> Contents:
+        """Return what was counted, of records of which the first expires at an instant."""
+        scored = {name: self.counts[name] for name in SCORES}
+        return Contents(
+            self.records,
+            {name: self.sums[name] / count for name, count in scored.items() if count},
+            dict(sorted(self.segments.items())),
+            self.base_rates,
+            self.layout,
+            scored,
+            first_expiry.isoformat(),
+        )
 
 
 @dataclass(frozen=True)

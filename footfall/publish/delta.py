@@ -8,8 +8,9 @@ to come before they expire.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 
 import psycopg
 from psycopg import Connection
@@ -22,9 +23,10 @@ from footfall.publish.verifying import Checksum, lost, moved
 from footfall.settings import settings
 from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
+from footfall.warehouse.candidates import candidates
 from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
-from footfall.warehouse.records import Changes
+from footfall.warehouse.records import Changes, ScoredBy
 
 MOST_RECORDS = 20_000
 """More records are not put in at one step: readers wait while the server does it."""
@@ -56,10 +58,10 @@ def plan(
     models = records.models_of(connection, chosen.score_set)
     if not models:
         return "nobody would be left"
-    found = records.changes(connection, chosen, models, live.version, now=now, due=due)
+    found = _changes(connection, chosen, models, live, now=now, due=due)
     if not found.before:
         return f"nobody knows record by record what version {live.version} holds"
-    if not found.records:
+    if not found.totals.records:
         return "nobody would be left"
     touched = len(found.written) + len(found.gone)
     most = min(int(settings().delta_most_changed * found.before), MOST_RECORDS)
@@ -69,6 +71,38 @@ def plan(
             "(FOOTFALL_DELTA_MOST_CHANGED)"
         )
     return found
+
+
+def _changes(
+    connection: Connection[TupleRow],
+    chosen: ScoreSetRow,
+    models: Sequence[ScoredBy],
+    live: PublicationRow,
+    *,
+    now: datetime,
+    due: datetime,
+) -> Changes:
+    """Look at those whose record may be another, or else, where nobody knows who, at everybody."""
+    totals, first_expiry = judging.totals_of(live), judging.first_expiry_of(live)
+    looked_at = None
+    if totals is not None and first_expiry is not None and first_expiry > due:
+        looked_at = candidates(connection, chosen, live)
+    if looked_at is not None:
+        # each worker would look all of them up
+        connection.execute("set max_parallel_workers_per_gather = 0")
+    found = records.changes(
+        connection, chosen, models, live.version, now=now, due=due, only=looked_at
+    )
+    if totals is None or looked_at is None:
+        return found
+    was = records.standing(connection, live.score_set, models, live.version, only=looked_at)
+    return replace(
+        found,
+        totals=totals.changed(was, found.totals),
+        before=totals.records,
+        kept=totals.records - was.records + found.kept,
+        first_expiry=first_expiry,
+    )
 
 
 def publish_delta(
@@ -84,11 +118,11 @@ def publish_delta(
     latest: datetime,
     seen: Comparison,
     accepted: Sequence[str],
-) -> tuple[Flip, list[ImageRow], list[str]]:
+) -> tuple[Flip, list[ImageRow], list[str], bool]:
     """Stage the changed records, read them back, and put them in.
 
     Returns:
-        The flip that it counts as; the new lines of the image; who is gone.
+        The flip that it counts as; the new lines of the image; who is gone; whether all went in.
 
     Raises:
         Fenced: something else went live meanwhile.
@@ -109,9 +143,9 @@ def publish_delta(
             epoch,
             written=len(rows),
             removed=len(gone),
-            records=changes.records - len(withdrawn),
+            records=changes.totals.records - len(withdrawn),
             checksum=Checksum(rows).hexdigest(),
-            contents=asdict(judging.contents_of(changes)),
+            contents=_contents(changes, rows, withdrawn),
             comparison=asdict(seen),
             reason=f"{len(rows) + len(gone):,} of {changes.before:,} records change"
             + "".join(f"; accepted: {breach}" for breach in accepted),
@@ -127,7 +161,18 @@ def publish_delta(
             gone=gone,
         )
     known = [row for row in rows if row.customer_id not in set(left_alone)]
-    return flip, known, gone
+    return flip, known, gone, not left_alone
+
+
+def _contents(
+    changes: Changes, rows: Sequence[ImageRow], withdrawn: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the version holds with a delta; of who withdrew meanwhile, it knows too much."""
+    ends = [row.expires_at for row in rows]
+    if changes.first_expiry is not None:
+        ends.append(changes.first_expiry)
+    contents = judging.contents_of(changes, min(ends, default=None))
+    return asdict(replace(contents, scored=None) if withdrawn else contents)
 
 
 def _stage(

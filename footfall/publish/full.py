@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from msgspec import json
@@ -55,6 +55,7 @@ def write_full(
         images.drop(connection, version, withdrawn)
         with closing(images.image(connection, version, now=now)) as image:
             checksum = Checksum(image)
+        contents = replace(contents, scored=None)
     row = table.publication(connection, version)
     if row is None or row.state != "building":
         raise Fenced(f"publication {version} came too late: a newer one is live already")
@@ -94,7 +95,7 @@ def _write(
     tally, popular, checksum = encoding.new_tally(), Popular(), Checksum()
     models = records.models_of(connection, chosen.score_set)
     encoder = encoding.Encoder(version, chosen.as_of, models)
-    last = now
+    first, last = latest, now
     with (
         connect() as second,
         images.new_image(second, version) as add,
@@ -104,10 +105,10 @@ def _write(
     ):
 
         def counted() -> Iterator[RecordRow]:
-            nonlocal last
+            nonlocal first, last
             for row in rows:
                 popular.add(row.segment, json.decode(row.products, type=list[str]))
-                last = max(last, row.expires_at)
+                first, last = min(first, row.expires_at), max(last, row.expires_at)
                 yield row
 
         def keep(line: ImageRow) -> None:
@@ -116,7 +117,7 @@ def _write(
 
         store.write(version, encoder.records(counted(), tally, keep))
     store.write_fallbacks(version, popular.fallbacks(version, last))
-    return tally.contents(), checksum, last
+    return tally.contents(first), checksum, last
 
 
 def _nobody(connection: Connection[TupleRow], chosen: ScoreSetRow, now: datetime) -> NotReady:

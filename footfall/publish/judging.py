@@ -11,10 +11,9 @@ from footfall.errors import OutOfBounds
 from footfall.publish.bounds import MANUAL, Bounds, Comparison, Contents, breaches
 from footfall.publish.encoding import layout
 from footfall.settings import settings
-from footfall.storefront.record import SCORES
 from footfall.warehouse import drift, images
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
-from footfall.warehouse.records import Changes
+from footfall.warehouse.records import Changes, Totals
 
 SECONDS_PER_DAY = 86_400
 
@@ -48,7 +47,7 @@ def of_changes(
         version=str(live.version),
         before=changes.before,
         kept=changes.kept,
-        new=changes.records - changes.kept,
+        new=changes.totals.records - changes.kept,
         changed=changes.changed,
         segment_changed=changes.segment_changed,
         means_before=means(live),
@@ -58,11 +57,39 @@ def of_changes(
     )
 
 
-def contents_of(changes: Changes) -> Contents:
+def contents_of(changes: Changes, first_expiry: datetime | None = None) -> Contents:
     """Return what the live version holds once these changes are made."""
-    known = {name: mean for name in SCORES if (mean := changes.means[name]) is not None}
-    segments = dict(sorted(changes.segments.items()))
-    return Contents(changes.records, known, segments, changes.base_rates, layout())
+    totals = changes.totals
+    return Contents(
+        totals.records,
+        {name: totals.sums[name] / count for name, count in totals.scored.items() if count},
+        dict(sorted(totals.segments.items())),
+        totals.base_rates,
+        layout(),
+        totals.scored,
+        None if first_expiry is None else first_expiry.isoformat(),
+    )
+
+
+def totals_of(row: PublicationRow) -> Totals | None:
+    """Return what a publication holds in numbers; None: they were not noted, or are no more."""
+    contents = row.contents or {}
+    scored = contents.get("scored")
+    if scored is None:
+        return None
+    return Totals(
+        contents["records"],
+        contents["base_rates"],
+        {name: contents["means"].get(name, 0.0) * count for name, count in scored.items()},
+        scored,
+        contents["segments"],
+    )
+
+
+def first_expiry_of(row: PublicationRow) -> datetime | None:
+    """Return when the first of a publication's records expires; None: it was not noted."""
+    noted = (row.contents or {}).get("first_expiry")
+    return None if noted is None else datetime.fromisoformat(noted)
 
 
 def means(row: PublicationRow) -> Mapping[str, float]:

@@ -28,6 +28,7 @@ from footfall.publish.verifying import compare_version
 from footfall.settings import settings
 from footfall.warehouse import audit, images
 from footfall.warehouse import publications as table
+from footfall.warehouse.candidates import forget_changed
 from footfall.warehouse.connection import connect
 from footfall.warehouse.records import Changes
 
@@ -183,6 +184,7 @@ def _full(work: _Work, reason: str) -> Publication:
     detail = {"full": reason} | ({"accepted": accepted} if accepted else {})
     _settle(connection, flip, now=now, actor=work.actor, act="publish", detail=detail)
     images.forget_images(connection, now=now)
+    forget_changed(connection, now=now)
     return _publication(connection, version)
 
 
@@ -199,7 +201,7 @@ def _delta(work: _Work, changes: Changes) -> Publication:
     except OutOfBounds as error:
         table.refuse_delta(connection, epoch, comparison=asdict(seen), reason=str(error))
         raise
-    flip, known, gone = publish_delta(
+    flip, known, gone, is_whole = publish_delta(
         *(connection, work.store, epoch, work.chosen, live, changes),
         base_epoch=last.epoch,
         now=work.now,
@@ -218,6 +220,8 @@ def _delta(work: _Work, changes: Changes) -> Publication:
             act="publish",
             detail=detail | ({"accepted": accepted} if accepted else {}),
         )
+        if not is_whole:
+            table.uncount(connection, live.version)
     return replace(_publication(connection, live.version), changed=len(known), removed=len(gone))
 
 

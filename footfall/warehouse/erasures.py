@@ -57,6 +57,18 @@ recounted as (
 select coalesce(sum(row_count), 0)::bigint from counted
 """
 
+_PUBLISHED = """
+with gone as (
+    delete from serving.published_records where customer_id = any(%(customer_ids)s)
+    returning version
+),
+uncounted as (
+    update serving.publications set contents = contents || '{"scored": null}'
+    where version in (select version from gone)
+)
+select count(*) from gone
+"""
+
 
 @dataclass(frozen=True)
 class Tombstone:
@@ -198,9 +210,15 @@ def delete_clusters(connection: Connection[TupleRow], customer_ids: Collection[s
 
 
 def delete_published(connection: Connection[TupleRow], customer_ids: Collection[str]) -> int:
-    """Forget what was published of the customers."""
+    """Forget what was published of the customers; what was added up of it counts no more."""
+    row = connection.execute(_PUBLISHED, {"customer_ids": sorted(customer_ids)}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def delete_changed(connection: Connection[TupleRow], customer_ids: Collection[str]) -> int:
+    """Forget that something of the customers had changed."""
     return connection.execute(
-        "delete from serving.published_records where customer_id = any(%s)", (sorted(customer_ids),)
+        "delete from ops.changed_customers where customer_id = any(%s)", (sorted(customer_ids),)
     ).rowcount
 
 

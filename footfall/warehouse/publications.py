@@ -9,7 +9,7 @@ never were live. A delta is ``building``, ``applied``, ``abandoned`` or ``refuse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
@@ -61,6 +61,16 @@ _DELTAS = """
            reason, started_at, applied_at
     from serving.deltas
 """
+
+# Its records are doubted in the image: the next delta has to look at everybody.
+_ABANDON: LiteralString = (
+    "with abandoned as ( update serving.deltas set state = 'abandoned' where state = 'building'"
+)
+_UNCOUNT: LiteralString = (
+    " returning version)"
+    " update serving.publications set contents = contents || '{\"scored\": null}'"
+    " where version in (select version from abandoned)"
+)
 
 
 @dataclass(frozen=True)
@@ -205,7 +215,18 @@ def fill(
 def recount(connection: Connection[TupleRow], version: int, *, records: int) -> None:
     """Note that records were withdrawn from a publication that is not live."""
     connection.execute(
-        "update serving.publications set records = %s where version = %s", (records, version)
+        "update serving.publications set records = %s, contents = contents || '{\"scored\": null}'"
+        " where version = %s",
+        (records, version),
+    )
+
+
+def uncount(connection: Connection[TupleRow], version: int) -> None:
+    """Note that nobody knows the numbers of a version's records: the next delta counts them all."""
+    connection.execute(
+        "update serving.publications set contents = contents || '{\"scored\": null}'"
+        " where version = %s",
+        (version,),
     )
 
 
@@ -263,10 +284,7 @@ def fill_delta(
 
 def abandon_delta(connection: Connection[TupleRow], epoch: int) -> None:
     """Mark a delta that will never be applied."""
-    connection.execute(
-        "update serving.deltas set state = 'abandoned' where epoch = %s and state = 'building'",
-        (epoch,),
-    )
+    connection.execute(_ABANDON + " and epoch = %s" + _UNCOUNT, (epoch,))
 
 
 def refuse_delta(
@@ -315,10 +333,7 @@ def settle(
             " from applied where p.version = applied.version",
             {"epoch": epoch, "at": at},
         )
-        connection.execute(
-            "update serving.deltas set state = 'abandoned' where state = 'building' and epoch < %s",
-            (epoch,),
-        )
+        connection.execute(_ABANDON + " and epoch < %s" + _UNCOUNT, (epoch,))
 
 
 def _is_booked(connection: Connection[TupleRow], version: int, epoch: int) -> bool:

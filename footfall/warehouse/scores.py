@@ -55,9 +55,14 @@ def lock_score_sets(connection: Connection[TupleRow]) -> None:
 def begin_score_set(
     connection: Connection[TupleRow], as_of: datetime, model_ids: Sequence[str]
 ) -> int:
-    """Open a score set in this transaction; return its number."""
+    """Open a score set in this transaction; return its number.
+
+    It notes the last build that has finished: what later ones change, its scores need not know.
+    """
     row = connection.execute(
-        "insert into ml.score_sets (as_of, model_ids) values (%s, %s) returning score_set",
+        "insert into ml.score_sets (as_of, model_ids, build_id) values (%s, %s, ("
+        "  select max(build_id) from ops.builds where finished_at is not null))"
+        " returning score_set",
         (as_of, list(model_ids)),
     ).fetchone()
     assert row is not None
@@ -144,6 +149,8 @@ def keep_scores(
 ) -> int:
     """Take customers' scores by a model over from an earlier set, inside Postgres; return how many.
 
+    Of these only the percentile is another. A record tells its whole points.
+
     Args:
         connection: to the warehouse.
         kept_set: the earlier set.
@@ -155,10 +162,11 @@ def keep_scores(
         expires_at: of the new set.
     """
     return connection.execute(
-        "insert into ml.scores (" + SCORE_COLUMNS + ")"
+        "insert into ml.scores (" + SCORE_COLUMNS + ", is_changed)"
         " select %(score_set)s, model_id, customer_id, %(as_of)s, probability, amount,"
         " stands.percentile, margin, base_value, shap_values, feature_values, reasons,"
-        " features_sha256, %(scored_at)s, %(expires_at)s, fallback"
+        " features_sha256, %(scored_at)s, %(expires_at)s, fallback,"
+        " floor(stands.percentile) <> floor(scores.percentile)"
         " from unnest(%(customer_ids)s::text[], %(percentiles)s::float8[])"
         " as stands (customer_id, percentile) join ml.scores using (customer_id)"
         " where score_set = %(kept_set)s and model_id = %(model_id)s",
@@ -176,12 +184,27 @@ def keep_scores(
 
 
 def complete_score_set(
-    connection: Connection[TupleRow], score_set: int, *, records: int, now: datetime
+    connection: Connection[TupleRow],
+    score_set: int,
+    *,
+    records: int,
+    kept_set: int | None,
+    now: datetime,
 ) -> None:
-    """Declare a set readable, once this transaction commits."""
+    """Declare a set readable, once this transaction commits.
+
+    Args:
+        connection: to the warehouse.
+        score_set: its number.
+        records: how many scores it has.
+        kept_set: the earlier set that all its models' scores were compared with; None: there is no
+            such one.
+        now: when.
+    """
     connection.execute(
-        "update ml.score_sets set completed_at = %s, records = %s where score_set = %s",
-        (now, records, score_set),
+        "update ml.score_sets set completed_at = %s, records = %s, kept_set = %s"
+        " where score_set = %s",
+        (now, records, kept_set, score_set),
     )
 
 

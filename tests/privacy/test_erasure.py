@@ -182,6 +182,7 @@ def test_redis_forgets_them_in_every_publication(connection: Connection, redis_u
             " values (1, %s, now())",
             (name,),
         )
+        connection.execute("insert into ops.changed_customers values (7, %s)", (name,))
     with Redis.from_url(redis_url) as client:
         for version in versions:
             client.hset(record_key(version, ada), "purchase", "0.5")
@@ -192,6 +193,8 @@ def test_redis_forgets_them_in_every_publication(connection: Connection, redis_u
         assert client.exists(*[record_key(version, bob) for version in versions]) == 4
     left = connection.execute("select customer_id from serving.published_records").fetchall()
     assert left == [(bob,)]
+    changed = connection.execute("select customer_id from ops.changed_customers").fetchall()
+    assert changed == [(bob,)]
 
 
 @pytest.mark.usefixtures("stored")

@@ -187,6 +187,7 @@ def start_over() -> None:
         connection.execute(
             "truncate raw.loads, raw.events, ops.builds, ops.build_loads, ops.snapshots,"
             " ops.gate_verdicts, ops.reopened_refs, ops.retentions, ops.segment_rules,"
+            " ops.changed_customers,"
             " ops.segment_feed, ops.segment_outbox, ml.cluster_sets, ml.customer_clusters,"
             " privacy.erasures"
             " restart identity cascade"

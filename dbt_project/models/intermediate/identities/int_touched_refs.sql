@@ -1,6 +1,6 @@
 {{ config(
     pre_hook="{{ forget_everything() }}",
-    post_hook="analyze {{ this }}",
+    post_hook=["analyze {{ this }}", "{{ note_touched_customers() }}"],
     indexes=[{'columns': ['ref'], 'unique': true}],
 ) }}
 

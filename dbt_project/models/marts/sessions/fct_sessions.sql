@@ -7,10 +7,12 @@
 -- is said of its entry comes from one event, the first that tells of a page, referrer or campaign.
 with events as (
 
-    select * from {{ ref('int_events_admitted') }} as events
-    {% if is_incremental() %}
-    where events.ref in {{ touched_refs() }}
-    {% endif %}
+    {% set events_admitted = ref('int_events_admitted') -%}
+    {% if is_incremental() -%}
+    {{ rows_of_touched_refs(events_admitted) }}
+    {%- else -%}
+    select * from {{ events_admitted }}
+    {%- endif %}
 
 ),
 
