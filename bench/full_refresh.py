@@ -26,6 +26,8 @@ TELL_EVERY = 500_000
 BYTES_PER_EVENT = 3_000  # of disk: the events, what is built of them, and what Postgres logs
 LONGEST_SECONDS = 3_600
 TOP = 12
+TARGET_EVENTS_PER_SECOND = 10_000_000 / 600
+TARGET_MB = 4_096  # Postgres and dbt together
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,20 @@ def show(refresh: Refresh, *, load: str) -> None:
         f"{refresh.dbt_mb:,.0f}",
         f"{refresh.database_mb:,.0f}",
     )
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    out = Console(width=None if sys.stdout.isatty() else 120)
+    out.print(table)
+    out.print(verdict(refresh), highlight=False)
+
+
+def verdict(refresh: Refresh) -> str:
+    """Say whether it was as fast as ten million events in ten minutes, in four gigabytes."""
+    wanted = refresh.events / TARGET_EVENTS_PER_SECOND
+    memory = refresh.postgres_mb + refresh.dbt_mb
+    met = "met" if refresh.seconds <= wanted and memory <= TARGET_MB else "missed"
+    return (
+        f"at most {wanted:,.0f} s and {TARGET_MB:,} MB together are wanted: "
+        f"{refresh.seconds:,.0f} s, {memory:,.0f} MB: {met}"
+    )
 
 
 def dearest(refresh: Refresh) -> Iterator[str]:

@@ -109,9 +109,9 @@ def measure(
     return outcomes
 
 
-def show(outcomes: Sequence[Outcome], *, load: str) -> None:
-    """Print a row per way of building."""
-    table = Table(title=f"warehouse: rows that are wrong after late data ({load})")
+def show(outcomes: Sequence[Outcome], *, times: int, load: str) -> None:
+    """Print a row per way of building on a history of so many times the smallest."""
+    table = Table(title=f"warehouse: rows that are wrong after late data, {times}x ({load})")
     table.add_column("built by")
     table.add_column("median s\nof a load", justify="right")
     for heading in ("sessions", "orders", "other tables"):
@@ -211,7 +211,7 @@ def _compared(builder: Builder) -> dict[str, Wrong]:
 def _tables(connection: psycopg.Connection[tuple[str, ...]], schema: str) -> list[str]:
     found = connection.execute(
         "select table_name from information_schema.tables"
-        " where table_schema = %s and table_type = 'BASE TABLE' order by 1",
+        " where table_schema = %s and table_type in ('BASE TABLE', 'VIEW') order by 1",
         (schema,),
     )
     return [name for (name,) in found]

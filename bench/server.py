@@ -55,6 +55,14 @@ def database(name: str, admin_dsn: str) -> Iterator[None]:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
+def settle(admin_dsn: str) -> None:
+    """Do at once what Postgres does in the background after much was written to the database."""
+    name = psycopg.conninfo.conninfo_to_dict(settings().postgres)["dbname"]
+    with psycopg.connect(admin_dsn, dbname=name, autocommit=True) as admin:
+        admin.execute("vacuum (analyze)")
+        admin.execute("checkpoint")
+
+
 def postmaster() -> int:
     """Return the pid of the server."""
     return int(Home(settings().home).read()["services"]["postgres"]["pid"])

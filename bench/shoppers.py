@@ -28,7 +28,7 @@ FOLDS = 10
 ROUNDS = 200
 PARAMS = Params(max_depth=4, min_child_weight=5.0, column_share=0.8)
 PUBLISHED = "0.937 / 0.754"  # XGBoost, Heliyon 2023
-TARGET_AUC, TARGET_AP = 0.93, 0.74
+WANTED = ("at least 0.93 / 0.74", "0.789 / 0.379, as other code found")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def show(judged: Sequence[Judged], *, load: str) -> None:
     table.add_column("columns")
     for heading in ("sessions", "AUC", "AP", "calibration\nerror", "published\nAUC / AP", "wanted"):
         table.add_column(heading, justify="right")
-    for one in judged:
+    for one, wanted in zip(judged, WANTED, strict=True):
         whole = one is judged[0]
         table.add_row(
             one.what,
@@ -105,6 +105,6 @@ def show(judged: Sequence[Judged], *, load: str) -> None:
             f"{one.metrics.average_precision:.3f}",
             f"{one.metrics.ece_equal_count:.3f}",
             PUBLISHED if whole else "–",
-            f"{TARGET_AUC} / {TARGET_AP}" if whole else "–",
+            wanted,
         )
     Console(width=None if Console().is_terminal else 120).print(table)

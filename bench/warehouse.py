@@ -12,7 +12,7 @@ from bench.server import counting_postgres
 
 PARTS = ("curve", "late", "refresh")
 PEERS = ("stock", "lookback", "microbatch")
-LATE_TIMES = 10  # of the smallest history
+LATE_TIMES = (1, 10)  # of the smallest history
 
 
 def measure(
@@ -54,15 +54,16 @@ def measure(
                 curve.show(points, load=load)
                 named = list(curve.offenders(points))
             elif part == "late":
-                outcomes = late.measure(
-                    admin_dsn,
-                    customers=history.CUSTOMERS * LATE_TIMES,
-                    new_loads=rounds,
-                    peers=PEERS if with_peers else (),
-                    folder=folder,
-                    say=say,
-                )
-                late.show(outcomes, load=load)
+                for times in LATE_TIMES:
+                    outcomes = late.measure(
+                        admin_dsn,
+                        customers=history.CUSTOMERS * times,
+                        new_loads=rounds,
+                        peers=PEERS if with_peers else (),
+                        folder=folder,
+                        say=say,
+                    )
+                    late.show(outcomes, times=times, load=load)
             else:
                 try:
                     refresh = full_refresh.measure(admin_dsn, events=events, folder=folder, say=say)
