@@ -1,8 +1,8 @@
 """Train a challenger of each model, and promote it when it beats the champion.
 
 Reads weekly snapshots of ``analytics.customer_features`` with their labels, writes ``ml.models``.
-A challenger becomes champion only when it is better on the same holdout; the audit report is kept
-with it. Runs each week, and out of turn when a champion has shifted; param ``models`` names others.
+A challenger becomes champion only when it is better on the same holdout; the audit report is kept.
+Each week: purchase, churn and whatever has a champion. Out of turn: what has shifted, or a param.
 With ``FOOTFALL_PROMOTION_APPROVAL=required`` a person is waited for, six days: Required Actions.
 """
 
@@ -12,7 +12,7 @@ from airflow.sdk import AssetOrTimeSchedule, Context, CronTriggerTimetable, dag
 
 from footfall_airflow.approvals import PromotionApproval
 from footfall_airflow.assets import DRIFT, MODELS
-from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, stage
+from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, shifted, stage
 
 
 @dag(
@@ -30,9 +30,9 @@ from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, stage
 def train_models() -> None:
     @stage()
     def choose(**context: Context):
-        from footfall.modelling.training import known_labels
+        from footfall.modelling.training import labels_to_train
 
-        return known_labels(context["params"]["models"])
+        return labels_to_train(context["params"]["models"], shifted(context))
 
     @stage(max_active_tis_per_dagrun=1)  # each uses every core
     def train(name: str, **context: Context):

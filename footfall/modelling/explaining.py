@@ -138,8 +138,8 @@ def explain(
 
     Raises:
         NotFound: nobody has this id, or there is no such score.
-        NotReady: the stored model or values are not those that made the score, or the model's label
-            is gone.
+        NotReady: the stored model or values are not those that made the score; or the model does
+            not say what it predicts, as older ones, and its label is gone.
     """
     with transaction() as connection:
         customer_id = resolve(connection, customer)
@@ -156,7 +156,7 @@ def explain(
         model_id=row.model_id,
         model_name=made_by.name,
         model_sha256=made_by.sha256,
-        question=label_of(made_by).question,
+        question=made_by.params.get("question") or label_of(made_by).question,
         as_of=row.as_of,
         score_set=row.score_set,
         probability=row.probability,

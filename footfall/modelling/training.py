@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ml.search import Found
     from ml.train import Params
 
+FIRST_LABELS = ("purchase", "churn")
 STEPS = 4  # snapshots, rows, model, report; and a trial of the search each
 
 
@@ -141,6 +142,23 @@ def train(
         refused=[check.detail for check in learnt.checks if not check.passed],
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def labels_to_train(asked: Sequence[str] | None, shifted: Sequence[str] = ()) -> list[str]:
+    """Return the labels that a training is of, by default each that a shop begins with or scores.
+
+    Args:
+        asked: these and no others.
+        shifted: the models for whose drift it was started; else these alone.
+
+    Raises:
+        BadArgument: one is no label.
+    """
+    if named := asked or shifted:
+        return list(known_labels(named))
+    with transaction() as connection:
+        reigning = [row.name for row in models.champions(connection) if row.name in LABELS]
+    return list(dict.fromkeys([*FIRST_LABELS, *reigning]))
 
 
 def known_labels(names: Sequence[str]) -> Sequence[str]:
@@ -296,6 +314,7 @@ def _provenance(
         "validation": [day.isoformat() for day in split.validation],
         **({"validation_by": "customers"} if split.by_customers else {}),
         "holdout": split.holdout.isoformat(),
+        "question": label.question,
         "horizon_days": label.horizon.days,
         "fitted_until": label.known_at(split.fitted[-1]).isoformat(),
         "fitted_rows": learnt.fitted_rows,

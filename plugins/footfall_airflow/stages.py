@@ -17,12 +17,11 @@ from pydantic_core import to_jsonable_python
 
 from footfall.errors import BadArgument, BuildFailed, GateStopped, NotBetter, NotReady, Unusual
 from footfall.events.instants import parse_instant
-from footfall_airflow.assets import FEATURES
+from footfall_airflow.assets import DRIFT, FEATURES
 
 ACTOR = "airflow"
 BACKFILL = "backfill"  # a run's type
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-MODEL_NAMES = ["purchase", "churn"]
 # A second try would see the same.
 FINAL = (GateStopped, BadArgument, BuildFailed, NotBetter, NotReady, Unusual)
 RETRIES = 2
@@ -38,12 +37,13 @@ AS_OF = {
 }
 TRAINED = {
     "models": Param(
-        MODEL_NAMES,
-        type="array",
+        None,
+        type=["null", "array"],
         items={"type": "string"},
         minItems=1,
         title="Models",
-        description="Labels of ml/labels to train, such as value or discount.",
+        description="Labels of ml/labels to train, such as value or discount. "
+        "Empty: those that have shifted, or else purchase, churn and all that have a champion.",
     )
 }
 REPLAY_WINDOW = {
@@ -130,6 +130,12 @@ def window(context: Context) -> tuple[datetime | None, datetime | None]:
 def _plain(at: datetime) -> datetime:
     """Return an instant of Airflow's, which is pendulum's, as the product reckons with it."""
     return parse_instant(at.isoformat())
+
+
+def shifted(context: Context) -> list[str]:
+    """Find the models that a run was started for because they have shifted."""
+    events = context["triggering_asset_events"].get(DRIFT, ())
+    return sorted({name for event in events for name in event.extra["names"]})
 
 
 def as_of(context: Context) -> datetime | None:

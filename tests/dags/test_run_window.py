@@ -1,4 +1,4 @@
-"""Which window of events a run of load_events is about."""
+"""Which window of events a run is about, and which models."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -47,3 +47,12 @@ def test_a_run_with_params_is_about_them() -> None:
 def test_a_param_that_is_no_instant_is_named() -> None:
     with pytest.raises(BadArgument, match="'yesterday' is no ISO 8601 instant"):
         window("manual", since="yesterday")
+
+
+def test_a_run_that_drift_started_is_about_what_has_shifted() -> None:
+    from footfall_airflow.assets import DRIFT
+    from footfall_airflow.stages import shifted
+
+    events = [SimpleNamespace(extra={"names": ["value"]}), SimpleNamespace(extra={"names": ["a"]})]
+    assert shifted({"triggering_asset_events": {DRIFT: events}}) == ["a", "value"]
+    assert shifted({"triggering_asset_events": {}}) == []

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from footfall.errors import GateStopped, NotFound, NotReady
+from footfall.modelling import models as modelling_models
 from footfall.modelling import scoring
 from footfall.modelling.explaining import explain
 from footfall.modelling.scoring import score
@@ -230,6 +231,18 @@ def test_an_explanation_is_the_same_bytes_whatever_happens_later(scored):
     score(AS_OF, now=NOW + timedelta(days=8))
     assert _told("user-3", as_of=AS_OF) != before
     assert _told("user-3", score_set=done.score_set) == before
+
+
+def test_an_explanation_asks_what_the_model_was_trained_for(scored, monkeypatch):
+    """Whatever the label's file says since, and whether it is there."""
+    scored.connection.execute(
+        """update ml.models set params = params || '{"question": "stays away for a month"}'"""
+    )
+    score(now=NOW)
+    before = _told("user-3")
+    assert "stays away for a month" in before[0]
+    monkeypatch.setattr(modelling_models, "LABELS", {})
+    assert _told("user-3") == before
 
 
 def test_an_explanation_adds_up_and_names_its_model(scored):

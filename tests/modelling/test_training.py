@@ -7,7 +7,7 @@ import pytest
 
 from footfall.errors import BadArgument, GateStopped, NotFound, NotReady
 from footfall.modelling.models import list_models, model_card_of, model_report
-from footfall.modelling.training import train
+from footfall.modelling.training import labels_to_train, train
 from footfall.settings import settings
 from ml.catalogue import MODEL_FEATURES
 from ml.labels import CHURN
@@ -175,6 +175,17 @@ def test_before_a_build_there_is_nothing_to_learn(database):
 def test_an_unknown_model_is_a_bad_argument(shop):
     with pytest.raises(BadArgument, match="churn, discount, purchase"):
         train("fraud", now=NOW)
+
+
+def test_a_regular_training_is_of_the_first_labels_and_whatever_has_a_champion(shop):
+    assert labels_to_train(None) == ["purchase", "churn"]
+    assert labels_to_train(None, ["value"]) == ["value"]
+    assert labels_to_train(["churn"], ["value"]) == ["churn"]
+    shop.model("churn", state="champion")
+    shop.connection.execute("update ml.models set name = 'value'")
+    assert labels_to_train(None) == ["purchase", "churn", "value"]
+    with pytest.raises(BadArgument, match="there is no model 'nobody'"):
+        labels_to_train(["nobody"])
 
 
 def test_a_feature_the_warehouse_lacks_is_named(shop):
