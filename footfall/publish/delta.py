@@ -87,15 +87,15 @@ def _changes(
     looked_at = None
     if totals is not None and first_expiry is not None and first_expiry > due:
         looked_at = candidates(connection, chosen, live)
-    if looked_at is not None:
-        # each worker would look all of them up
-        connection.execute("set max_parallel_workers_per_gather = 0")
-    found = records.changes(
-        connection, chosen, models, live.version, now=now, due=due, only=looked_at
-    )
     if totals is None or looked_at is None:
-        return found
-    was = records.standing(connection, live.score_set, models, live.version, only=looked_at)
+        return records.changes(connection, chosen, models, live.version, now=now, due=due)
+    with connection.transaction():
+        # each worker would look all of them up
+        connection.execute("set local max_parallel_workers_per_gather = 0")
+        found = records.changes(
+            connection, chosen, models, live.version, now=now, due=due, only=looked_at
+        )
+        was = records.standing(connection, live.score_set, models, live.version, only=looked_at)
     return replace(
         found,
         totals=totals.changed(was, found.totals),

@@ -55,13 +55,14 @@ redis.register_function{
   end,
 }
 
--- ff_flip ff:current ff:flip version epoch expires_at at -> {1 done | 0 fenced, last epoch}
--- The pointer moves only for a greater epoch than the last one's; the version it leaves is remembered.
+-- ff_flip ff:current ff:flip version epoch expires_at at seen -> {1 done | 0 fenced, last epoch}
+-- The pointer moves only for a greater epoch than the last one's; the version it leaves is remembered. It does not move if
+-- the server has gone back behind the epoch that the publisher saw (flushed, failed over): what was written may be gone.
 redis.register_function('ff_flip', function(keys, arguments)
-  local version, epoch, expires_at, at = unpack(arguments)
+  local version, epoch, expires_at, at, seen = unpack(arguments)
   local last = redis.call('HGET', keys[2], 'epoch')
-  if last and tonumber(epoch) <= tonumber(last) then
-    return {0, last}
+  if tonumber(last or 0) < tonumber(seen or 0) or last and tonumber(epoch) <= tonumber(last) then
+    return {0, last or ''}
   end
   local left = redis.call('HGET', keys[2], 'version')
   if left and left ~= version then

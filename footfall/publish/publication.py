@@ -129,7 +129,7 @@ def rollback(version: str | None = None, *, now: datetime, actor: str) -> Public
         target, expires_at = _target(connection, version, last, now)
         store.prepare(expires_at=expires_at)
         _withdraw_and_verify(connection, store, target, now)
-        flip = store.flip(target.version, epoch=epoch, expires_at=expires_at, at=now)
+        flip = store.flip(target.version, epoch=epoch, last=last, expires_at=expires_at, at=now)
         _settle(connection, flip, now=now, actor=actor, act="roll back")
         done = _publication(connection, target.version)
         return replace(done, seconds=round(time.perf_counter() - started, 3))
@@ -180,7 +180,7 @@ def _full(work: _Work, reason: str) -> Publication:
             raise
         if accepted:
             table.accept(connection, version, "; ".join(accepted))
-        flip = store.flip(version, epoch=epoch, expires_at=expires_at, at=now)
+        flip = store.flip(version, epoch=epoch, last=last, expires_at=expires_at, at=now)
     detail = {"full": reason} | ({"accepted": accepted} if accepted else {})
     _settle(connection, flip, now=now, actor=work.actor, act="publish", detail=detail)
     images.forget_images(connection, now=now)
@@ -219,9 +219,8 @@ def _delta(work: _Work, changes: Changes) -> Publication:
             actor=work.actor,
             act="publish",
             detail=detail | ({"accepted": accepted} if accepted else {}),
+            is_counted=is_whole,
         )
-        if not is_whole:
-            table.uncount(connection, live.version)
     return replace(_publication(connection, live.version), changed=len(known), removed=len(gone))
 
 
@@ -256,10 +255,17 @@ def _settle(
     actor: str,
     act: str,
     detail: dict[str, Any] | None = None,
+    is_counted: bool = False,
 ) -> None:
     """Book a flip and who made it, both or neither."""
     with connection.transaction():
-        table.settle(connection, flip.version, epoch=flip.epoch, at=flip.at, now=now)
+        table.settle(
+            *(connection, flip.version),
+            epoch=flip.epoch,
+            at=flip.at,
+            now=now,
+            is_counted=is_counted,
+        )
         audit.append(
             connection,
             actor=actor,

@@ -153,13 +153,24 @@ class Store:
             removed += self._redis.unlink(*(record_key(str(version), name) for name in batch))
         return removed
 
-    def flip(self, version: int, *, epoch: int, expires_at: datetime, at: datetime) -> Flip:
+    def flip(
+        self, version: int, *, epoch: int, last: Flip | None, expires_at: datetime, at: datetime
+    ) -> Flip:
         """Point ``ff:current`` at a version that is complete.
 
+        Args:
+            version: the version.
+            epoch: the publisher's.
+            last: the flip that the publisher saw before it wrote.
+            expires_at: when the pointer ends.
+            at: now.
+
         Raises:
-            Fenced: a publisher or rollback with a greater epoch was here; nothing was changed.
+            Fenced: a publisher or rollback with a greater epoch was here, or the server has lost
+                that flip, and perhaps what was written; nothing was changed.
         """
-        done, last = self._redis.fcall(
+        seen = last.epoch if last else 0
+        done, found = self._redis.fcall(
             "ff_flip",
             2,
             CURRENT_KEY,
@@ -168,11 +179,17 @@ class Store:
             str(epoch),
             str(int(expires_at.timestamp())),
             at.isoformat(),
+            str(seen),
         )
+        if not done and int(found or 0) < seen:
+            raise Fenced(
+                f"Redis at {self.address} has lost epoch {seen} meanwhile, and perhaps what was "
+                f"written of publication {version}; publish again: footfall publish"
+            )
         if not done:
             raise Fenced(
                 f"publication {version} (epoch {epoch}) came too late: "
-                f"epoch {last} is live already; nothing was changed"
+                f"epoch {found} is live already; nothing was changed"
             )
         flip = self.last_flip()
         if flip is None:

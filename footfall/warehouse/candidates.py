@@ -26,14 +26,18 @@ _CHAIN = """
     )
     select array_agg(chain.score_set), live.build_id
     from chain, ml.score_sets as live
+    join ops.builds as scored_by using (build_id)
     where
         live.score_set = %(live)s
-        and live.build_id is not null
         and live.as_of = %(as_of)s
         and not exists (select from ops.snapshots where as_of > %(as_of)s)
         and not exists (
-            select from ops.builds where build_id > live.build_id and full_refresh
+            select from ops.builds as later
+            where
+                later.build_id > live.build_id
+                and (later.full_refresh or later.rules <> scored_by.rules)
         )
+        and exists (select from serving.published_records where version = %(version)s)
         and not exists (
             select from serving.deltas where version = %(version)s and state = 'building'
         )
@@ -43,7 +47,24 @@ _CHAIN = """
 _CANDIDATES = """
     select customer_id from ml.scores where is_changed and score_set = any(%(chain)s)
     union
-    select customer_id from ops.changed_customers where build_id > %(build_id)s
+    select customer_id from ops.changed_customers as changed
+    where
+        build_id > %(build_id)s
+        and (
+            exists (
+                select from serving.published_records as published
+                where
+                    published.version = %(version)s
+                    and published.customer_id = changed.customer_id
+            )
+            or exists (
+                select from ml.scores
+                where
+                    scores.score_set = %(chosen)s
+                    and scores.model_id = any(%(models)s)
+                    and scores.customer_id = changed.customer_id
+            )
+        )
     limit %(most)s
 """
 
@@ -71,7 +92,14 @@ def candidates(
     most = int(MOST_SHARE * (live.records or 0))
     rows = connection.execute(
         _CANDIDATES,
-        {"chain": chain, "build_id": build_id, "most": most + 1},
+        {
+            "chain": chain,
+            "build_id": build_id,
+            "version": live.version,
+            "chosen": chosen.score_set,
+            "models": list(chosen.model_ids),
+            "most": most + 1,
+        },
     ).fetchall()
     return [name for (name,) in rows] if len(rows) <= most else None
 

@@ -221,15 +221,6 @@ def recount(connection: Connection[TupleRow], version: int, *, records: int) -> 
     )
 
 
-def uncount(connection: Connection[TupleRow], version: int) -> None:
-    """Note that nobody knows the numbers of a version's records: the next delta counts them all."""
-    connection.execute(
-        "update serving.publications set contents = contents || '{\"scored\": null}'"
-        " where version = %s",
-        (version,),
-    )
-
-
 def end(
     connection: Connection[TupleRow], version: int, state: Ended, reason: str | None = None
 ) -> None:
@@ -299,12 +290,27 @@ def refuse_delta(
 
 
 def settle(
-    connection: Connection[TupleRow], version: int, *, epoch: int, at: datetime, now: datetime
+    connection: Connection[TupleRow],
+    version: int,
+    *,
+    epoch: int,
+    at: datetime,
+    now: datetime,
+    is_counted: bool = False,
 ) -> None:
     """Book that Redis flipped to ``version`` under ``epoch``. Twice, or too late, changes nothing.
 
     Publications and deltas still building under a smaller epoch can never go live: they are
     abandoned. If the epoch is a delta's, its version carries the delta's score set from now on.
+
+    Args:
+        connection: to the warehouse.
+        version: the version that is live.
+        epoch: of the flip.
+        at: of the flip.
+        now: what is over by now is expired.
+        is_counted: the image tells the delta, too; else its records are doubted there still, and
+            the next delta has to look at everybody.
     """
     if _is_booked(connection, version, epoch):
         return
@@ -329,9 +335,16 @@ def settle(
             " update serving.deltas set state = 'applied', applied_at = %(at)s"
             " where epoch = %(epoch)s and state in ('building', 'abandoned') returning *)"
             " update serving.publications p set score_set = applied.score_set,"
-            " records = applied.records, contents = applied.contents"
+            " records = applied.records,"
+            " contents = case when %(is_counted)s then applied.contents"
+            "   else applied.contents || %(uncounted)s end"
             " from applied where p.version = applied.version",
-            {"epoch": epoch, "at": at},
+            {
+                "epoch": epoch,
+                "at": at,
+                "is_counted": is_counted,
+                "uncounted": Jsonb({"scored": None}),
+            },
         )
         connection.execute(_ABANDON + " and epoch < %s" + _UNCOUNT, (epoch,))
 

@@ -18,6 +18,7 @@ from footfall.errors import Fenced, FootfallError
 from footfall.publish import publication
 from footfall.publish.publication import publish, rollback
 from footfall.publish.repair import verify
+from footfall.publish.store import Store
 from footfall.storefront.client import Storefront
 from footfall.storefront.record import Profile
 from tests.publish.shop import AS_OF, NOW, Shop, child, customer, trace_lines
@@ -253,6 +254,27 @@ def test_a_rollback_fences_out_the_publisher_that_began_before_it(shop: Shop, ke
     os.kill(pid, signal.SIGCONT)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
     assert keys.get("ff:current") == first.version
+
+
+def test_a_redis_flushed_before_the_pointer_moves_is_not_pointed_at_nothing(
+    shop: Shop, keys: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    shop.score()
+    publish(now=NOW, actor="test")
+    shop.score()
+    flip = Store.flip
+
+    def flush_then_flip(store, *args, **options):
+        keys.flushdb()
+        return flip(store, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "flip", flush_then_flip)
+        with pytest.raises(Fenced, match="has lost epoch 1 meanwhile"):
+            publish(now=NOW, actor="test")
+    assert keys.get("ff:current") is None
+    done = publish(now=NOW, actor="test")
+    assert keys.get("ff:current") == done.version
 
 
 def test_two_publishers_at_once_end_with_one_live_version(shop: Shop, keys: Redis):

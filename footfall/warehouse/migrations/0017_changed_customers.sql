@@ -12,3 +12,6 @@ alter table ml.score_sets add column kept_set bigint; -- that all its models too
 alter table ml.score_sets add column build_id bigint; -- the newest that had finished when it was scored
 alter table ml.scores add column is_changed boolean not null default true; -- whether the content is not that of kept_set
 create index scores_changed on ml.scores (score_set, customer_id) where is_changed;
+
+-- An update finds room on its page, so that no index has to be written.
+alter table serving.published_records set (fillfactor = 85);
