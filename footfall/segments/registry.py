@@ -1,5 +1,6 @@
 """List the segments, show a rule with its SQL, go back to an earlier version."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from footfall.errors import NotFound, NotReady
 from footfall.warehouse import audit
 from footfall.warehouse import segments as store
 from footfall.warehouse.connection import transaction
-from footfall.warehouse.segment_rules import in_words
+from footfall.warehouse.segment_rules import in_words, read_computed_kinds
 from footfall.warehouse.segment_sql import compiled
 
 
@@ -24,9 +25,9 @@ class Segment:
         version: the active one; None: the rule has no file any more, or no build evaluated it yet.
         versions: how many there are.
         is_rolled_back: the file says otherwise.
-        owner: who answers for it; None for rfm and cluster.
+        owner: who answers for it.
         members: how many are in it now.
-        description: what it means; None for rfm and cluster.
+        description: what it means.
     """
 
     name: str
@@ -34,9 +35,9 @@ class Segment:
     version: int | None
     versions: int
     is_rolled_back: bool
-    owner: str | None
+    owner: str
     members: int
-    description: str | None
+    description: str
 
     def line(self) -> str:
         """Return the segment in one line."""
@@ -44,8 +45,8 @@ class Segment:
         of = f" of {self.versions}" if self.kind == "rule" else ""
         back = ", rolled back" if self.is_rolled_back else ""
         return (
-            f"{self.name:24} {self.kind:7} {version}{of}{back}, {self.members:,} members"
-            f"{f', {self.owner}: {self.description}' if self.owner else ''}"
+            f"{self.name:24} {self.kind:7} {version}{of}{back}, {self.members:,} members,"
+            f" {self.owner}: {self.description}"
         )
 
 
@@ -90,7 +91,11 @@ class RolledBack:
 
 
 def listing() -> list[Segment]:
-    """Return every segment: rules by name, then the others that have members."""
+    """Return every segment: rules by name, then the others that have members.
+
+    Raises:
+        BadArgument: dbt_project/segment_kinds.yml does not say who answers for the others.
+    """
     with transaction() as connection:
         versions = store.versions(connection)
         counts = store.member_counts(connection)
@@ -115,12 +120,7 @@ def listing() -> list[Segment]:
                 description=shown.description,
             )
         )
-    others = [
-        Segment(name, kind, version, 1, False, None, members, None)
-        for (kind, name, version), members in sorted(counts.items())
-        if kind != "rule"
-    ]
-    return found + others
+    return found + _computed(counts)
 
 
 def shown(name: str, version: int | None = None) -> Shown:
@@ -189,3 +189,22 @@ def rollback(name: str, version: int | None = None, *, now: datetime, actor: str
         )
         members = store.member_counts(connection).get(("rule", name, version), 0)
     return RolledBack(name, version, before, members)
+
+
+def _computed(counts: Mapping[tuple[str, str, int], int]) -> list[Segment]:
+    """Return the segments that scores and clusters make, of (kind, name, version) and members."""
+    kinds = read_computed_kinds()
+    return [
+        Segment(
+            name=name,
+            kind=kind,
+            version=version,
+            versions=1,
+            is_rolled_back=False,
+            owner=kinds[kind].owner,
+            members=members,
+            description=kinds[kind].description,
+        )
+        for (kind, name, version), members in sorted(counts.items())
+        if kind != "rule"
+    ]

@@ -19,6 +19,8 @@ from footfall.events.native import SEGMENT
 from footfall.warehouse.dbt import PROJECT
 
 FOLDER = PROJECT / "segments"
+COMPUTED = PROJECT / "segment_kinds.yml"
+COMPUTED_KINDS = ("rfm", "cluster")
 KINDS = frozenset({*SEGMENT.calls.values(), *SEGMENT.events.values()})
 ANY = "any"
 MEASURES = {
@@ -61,6 +63,14 @@ class Rule:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class ComputedKind:
+    """Segments that no rule makes, but scores or clusters: who answers for them, what they mean."""
+
+    owner: str
+    description: str
+
+
 def read_rules(folder: Path | None = None) -> list[Rule]:
     """Return the rules of a folder, by name; of the project's, if none is given.
 
@@ -78,6 +88,22 @@ def read_rule(file: Path) -> Rule:
     """
     try:
         return _rule(yaml.safe_load(file.read_text()), file.stem)
+    except yaml.YAMLError as error:
+        raise BadArgument(f"{file.name}: no YAML: {' '.join(str(error).split())}") from None
+    except _Wrong as error:
+        raise BadArgument(f"{file.name}: {error}") from None
+
+
+def read_computed_kinds(file: Path | None = None) -> dict[str, ComputedKind]:
+    """Return who answers for the segments that no rule makes, by kind; the project's, if no file.
+
+    Raises:
+        BadArgument: a kind or a text is missing, or unknown; names the file and the key.
+    """
+    file = file or COMPUTED
+    try:
+        read = _mapping(yaml.safe_load(file.read_text()), "", COMPUTED_KINDS)
+        return {kind: _computed_kind(read.get(kind), kind) for kind in COMPUTED_KINDS}
     except yaml.YAMLError as error:
         raise BadArgument(f"{file.name}: no YAML: {' '.join(str(error).split())}") from None
     except _Wrong as error:
@@ -136,6 +162,12 @@ def _rule(read: Any, stem: str) -> Rule:
         description=_text(fields, "description", ""),
         definition={"per": per, "when": when},
     )
+
+
+def _computed_kind(read: Any, kind: str) -> ComputedKind:
+    fields = _mapping(read, kind, ("owner", "description"))
+    texts = {key: _text(fields, key, f"{kind}.") for key in ("owner", "description")}
+    return ComputedKind(**texts)
 
 
 def _condition(read: Any, where: str, per: str | None) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import pytest
 
 from footfall.errors import BadArgument, NotReady
 from footfall.modelling.clustering import cluster
+from footfall.segments.registry import listing
 from footfall.warehouse.build import build
+from footfall.warehouse.segment_rules import read_computed_kinds
 from tests.warehouse.shop import at, midnight, order, rows, store
 
 FIRST, SECOND = midnight(3, 9), midnight(3, 16)
@@ -96,6 +98,13 @@ def test_a_set_puts_customers_into_segments_and_the_next_one_moves_them():
     ]
     assert stays(MOVER, "dbscan") == [("dbscan_2", FIRST, None, density.cluster_set)]
     assert stays(SILENT, "") == []
+
+    kinds = read_computed_kinds()
+    listed = [one for one in listing() if one.kind != "rule"]
+    assert {one.kind for one in listed} == {"rfm", "cluster"}
+    for one in listed:
+        said = kinds[one.kind]
+        assert one.line().endswith(f" members, {said.owner}: {said.description}")
 
 
 @pytest.mark.parametrize(

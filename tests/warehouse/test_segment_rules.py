@@ -13,6 +13,7 @@ from footfall.warehouse.segment_rules import (
     PER,
     as_table,
     in_words,
+    read_computed_kinds,
     read_rule,
     read_rules,
 )
@@ -100,6 +101,38 @@ def test_the_projects_rules_are_rules():
 def test_what_is_no_rule_is_refused_by_file_key_and_what_is_allowed(tmp_path, text, told):
     with pytest.raises(BadArgument, match=told):
         read_rule(written(tmp_path, text))
+
+
+KINDS_FILE = """
+rfm: {owner: Me, description: Text.}
+cluster: {owner: You, description: More text.}
+"""
+
+
+def test_somebody_answers_for_the_segments_that_no_rule_makes(tmp_path):
+    kinds = read_computed_kinds(written(tmp_path, KINDS_FILE))
+    assert [(name, kind.owner) for name, kind in kinds.items()] == [
+        ("rfm", "Me"),
+        ("cluster", "You"),
+    ]
+    assert kinds["cluster"].description == "More text."
+    assert set(read_computed_kinds()) == {"rfm", "cluster"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("rfm:", "rmf:", "a.yml: rmf is unknown; allowed are rfm, cluster"),
+        ("cluster:", "# cluster:", "a.yml: cluster is no mapping; give owner, description"),
+        ("owner: You, ", "", "a.yml: cluster.owner is None; give a text"),
+        ("Text.", "' '", "a.yml: rfm.description is ' '; give a text"),
+        ("owner: Me", "owner: Me, when: now", "a.yml: rfm.when is unknown; allowed are owner"),
+        ("{owner: Me", "{[", "a.yml: no YAML: "),
+    ],
+)
+def test_a_kind_that_nobody_answers_for_is_refused(tmp_path, right, wrong, told):
+    with pytest.raises(BadArgument, match=told):
+        read_computed_kinds(written(tmp_path, KINDS_FILE.replace(right, wrong, 1)))
 
 
 def test_the_page_shows_the_rules_as_they_are():
