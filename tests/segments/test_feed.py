@@ -17,8 +17,10 @@ from kafka import KafkaConsumer, TopicPartition
 from footfall.errors import NotReady, ServerUnavailable
 from footfall.segments.feed import feed
 from footfall.settings import ROOT, settings
+from footfall.warehouse.build import build
 from footfall.warehouse.connection import transaction
 from tests.conftest import numbers, set_environment
+from tests.warehouse.shop import NOON, at, event, midnight, order, store
 
 THROUGH = datetime(2024, 3, 10, tzinfo=UTC)
 TABLES = """
@@ -67,10 +69,15 @@ def nobody() -> None:
 
 
 @pytest.fixture
-def warehouse(database: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give a built warehouse without anybody in a segment, and a topic that is not there yet."""
+def segments_topic(database: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a warehouse that is not built, and a topic of segments that is not there yet."""
     name = f"test.segments.{os.getpid()}.{next(numbers)}"
     set_environment(monkeypatch, segments_topic=name)
+
+
+@pytest.fixture
+def warehouse(segments_topic: None) -> Iterator[None]:
+    """Give a built warehouse without anybody in a segment."""
     run("insert into ops.builds (as_of, built_through, full_refresh, finished_at)"
         " values (%s, %s, true, %s)", THROUGH, THROUGH, THROUGH)  # fmt: skip
     with transaction() as connection:
@@ -100,6 +107,21 @@ def told() -> list[tuple[bytes, dict[str, Any]]]:
 
 def said() -> list[tuple[str, str, str]]:
     return sorted((m["customer_id"], m["at"][:10], m["type"]) for _, m in told())
+
+
+def carted(message: str, user: str, when: datetime) -> dict[str, Any]:
+    """Return what brings a customer into full_cart: for three days, or until they buy."""
+    return event("Product Added", message=message, user=user, when=when, price=300, quantity=1)
+
+
+def of_rules(build_id: int) -> list[tuple[Any, ...]]:
+    """Return what Kafka was told of a build: who entered and left the segments of rules, when."""
+    users = dict(run("select customer_id, external_id from analytics.customer_identities"))
+    return sorted(
+        (m["type"], users[m["customer_id"]], m["segment"], datetime.fromisoformat(m["at"]))
+        for _, m in told()
+        if m["build_id"] == build_id and m["kind"] == "rule"
+    )
 
 
 def test_who_enters_and_who_leaves_is_told_once(warehouse):
@@ -210,6 +232,36 @@ def test_without_kafka_nothing_counts_as_told(warehouse, monkeypatch):
     assert len(told()) == 1
 
 
-def test_before_a_build_there_is_nothing_to_tell(database, topic):
+def test_before_a_build_there_is_nothing_to_tell(segments_topic):
     with pytest.raises(NotReady, match="footfall build"):
         feed()
+
+
+def test_builds_that_bring_customers_into_a_segment_and_out_of_it_are_told(segments_topic):
+    bought, added = midnight(3, 3) + timedelta(hours=10), midnight(3, 4)
+    store([carted("m1", "buys", NOON), carted("m2", "waits", at(hours=6))])
+    first = build(midnight(3, 3))
+    assert feed().left == 0
+    assert of_rules(first.build_id) == [
+        ("entered", "buys", "full_cart", NOON),
+        ("entered", "waits", "full_cart", at(hours=6)),
+    ]
+
+    store([order("m3", "o1", user="buys", when=bought), carted("m4", "comes", added)])
+    second = build(midnight(3, 6))
+    done = feed()
+    assert (done.left, done.repeated) == (2, 0)
+    assert of_rules(second.build_id) == [
+        ("entered", "comes", "full_cart", added),
+        ("left", "buys", "full_cart", bought),
+        ("left", "waits", "full_cart", at(days=3, hours=6)),
+    ]
+    # the scores of who has ordered are told too; in all, who has listened knows who is in now
+    listener = set()
+    for _, message in told():
+        member = (message["customer_id"], message["kind"], message["segment"])
+        (listener.add if message["type"] == "entered" else listener.remove)(member)
+    assert {kind for _, kind, _ in listener} == {"rule", "rfm"}
+    assert listener == set(
+        run("select customer_id, kind, segment from analytics.customer_segments")
+    )
