@@ -1,7 +1,7 @@
 """Build sessions, orders, segments and features from the events that passed the gate.
 
 Reads ``raw.events``, writes the schema ``analytics`` with dbt. Great Expectations guards both
-ends: what it stops is not built on. Then Kafka is told who entered and who left a segment.
+ends. Then Kafka is told who entered and left a segment, and the tables' docs are kept fresh.
 
 Build another day's snapshot: trigger with ``as_of``. A past range: backfill ``snapshot_features``.
 """
@@ -9,7 +9,7 @@ Build another day's snapshot: trigger with ``as_of``. A past range: backfill ``s
 from airflow.sdk import Context, dag
 
 from footfall_airflow.assets import FEATURES, RAW_EVENTS
-from footfall_airflow.stages import AS_OF, EPOCH, as_of, instant, stage
+from footfall_airflow.stages import AS_OF, EPOCH, as_of, instant, now, stage
 
 
 @dag(
@@ -46,9 +46,15 @@ def build_warehouse() -> None:
 
         return feed()
 
+    @stage()
+    def write_docs():
+        from footfall.warehouse.docs import renew_docs
+
+        return renew_docs(now=now())
+
     built = build()
     gate_raw() >> built
-    gate_features(built) >> feed_segments()
+    gate_features(built) >> [feed_segments(), write_docs()]
 
 
 build_warehouse()

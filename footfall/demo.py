@@ -223,7 +223,7 @@ def _write_docs() -> str:
     from footfall.warehouse.docs import generate_docs
 
     try:
-        return str(generate_docs())
+        return str(generate_docs(now=datetime.now(UTC)))
     except FootfallError as error:
         return f"not written: {error}"
 

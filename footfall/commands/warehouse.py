@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from footfall.commands.console import AsJson, AsOf, tell
+from footfall.commands.console import AsJson, AsOf, now, tell
 from footfall.errors import BadArgument
 
 app = typer.Typer()
@@ -107,7 +107,7 @@ def docs(
     """Write the dbt docs (tables, columns, lineage) as one HTML file."""
     from footfall.warehouse.docs import generate_docs, serve_docs
 
-    page = generate_docs()
+    page = generate_docs(now=now())
     if serve:
         serve_docs(
             page,

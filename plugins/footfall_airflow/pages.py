@@ -28,19 +28,20 @@ class Pages:
     def _app(self) -> Any:
         from airflow.api_fastapi.core_api.security import get_user
         from fastapi import Depends, FastAPI, HTTPException
-        from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+        from fastapi.responses import HTMLResponse, PlainTextResponse
 
         from footfall.errors import NotFound
         from footfall.modelling.models import list_models, model_card_of, model_report
-        from footfall.warehouse.docs import docs_page
+        from footfall.warehouse.docs import kept_docs
 
         app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, openapi_url=None)
 
         @app.get("/docs")
-        def docs() -> FileResponse:
-            if not docs_page().is_file():
-                raise HTTPException(404, "the docs are not written yet: footfall docs")
-            return FileResponse(docs_page())
+        def docs() -> HTMLResponse:
+            try:
+                return HTMLResponse(kept_docs())
+            except NotFound as error:
+                raise HTTPException(404, str(error)) from None
 
         @app.get("/reports")
         def reports() -> HTMLResponse:

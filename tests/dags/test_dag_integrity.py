@@ -82,6 +82,7 @@ def test_an_asset_is_made_behind_its_gate(report: dict[str, Any]) -> None:
     assert tasks["build_warehouse"]["build"]["after"] == ["gate_raw"]
     assert tasks["build_warehouse"]["gate_features"]["makes"] == ["features"]
     assert tasks["build_warehouse"]["feed_segments"]["after"] == ["gate_features"]
+    assert tasks["build_warehouse"]["write_docs"]["after"] == ["gate_features"]
     assert tasks["score_customers"]["gate_scores"]["makes"] == ["scores"]
     assert tasks["score_customers"]["ask_for_training"]["after"] == [
         "score"

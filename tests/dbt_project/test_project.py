@@ -2,17 +2,20 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from footfall.settings import ROOT
+from footfall.warehouse import docs
+from footfall.warehouse.connection import transaction
 from footfall.warehouse.dbt import run_dbt
-from footfall.warehouse.docs import generate_docs
+from footfall.warehouse.docs import docs_page, generate_docs, kept_docs, renew_docs
 from ml.features import NAMES
 from tests.warehouse.shop import midnight, rows
 
 PROJECT = ROOT / "dbt_project"
+NOW, DAY = datetime(2030, 1, 1, tzinfo=UTC), timedelta(days=1)
 
 
 def manifest(target: Path) -> dict[str, Any]:
@@ -106,9 +109,31 @@ def test_no_warning_is_given(target):
     run_dbt(["compile", "--warn-error"], variables, caller="test")
 
 
-def test_the_docs_are_one_page(target):
-    page = generate_docs()
-    assert "fct_order_lines" in page.read_text()
+def test_the_docs_are_one_page_that_is_kept_until_a_day_is_over_or_the_project_changes(target):
+    page = generate_docs(now=NOW).read_text()
+    assert "fct_order_lines" in page
+    assert kept_docs() == page
+    assert renew_docs(now=NOW + DAY - timedelta(seconds=1)) is None
+    assert renew_docs(now=NOW + DAY) == docs_page()
+    assert renew_docs(now=NOW + DAY) is None
+    with transaction() as connection:
+        connection.execute("update ops.docs_page set page = 'old', project_sha256 = 'another'")
+    assert renew_docs(now=NOW + DAY) == docs_page()
+    assert "fct_order_lines" in kept_docs()
+
+
+def test_a_change_of_the_project_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(docs, "PROJECT", tmp_path)
+    model = tmp_path / "models" / "a.sql"
+    model.parent.mkdir()
+    seen = {docs.project_sha256()}
+    for change in (lambda: model.write_text("select 1"), lambda: model.write_text("select 2")):
+        change()
+        seen.add(docs.project_sha256())
+    model.rename(model.with_name("b.sql"))
+    (tmp_path / "notes.txt").write_text("of no model")
+    seen.add(docs.project_sha256())
+    assert len(seen) == 4
 
 
 def test_dbt_finds_no_file_that_it_would_import_as_its_own():

@@ -303,6 +303,7 @@ def test_what_a_gate_stops_goes_nowhere(
         "build": "upstream_failed",
         "feed_segments": "upstream_failed",
         "gate_features": "upstream_failed",
+        "write_docs": "upstream_failed",
     }
     assert not dags.made("build_warehouse")
     assert airflow.asset_events("score_customers") == scores_before
