@@ -12,6 +12,7 @@ from footfall.warehouse.connection import transaction
 from footfall.warehouse.dbt import run_dbt
 from footfall.warehouse.docs import docs_page, generate_docs, kept_docs, renew_docs
 from ml.features import NAMES
+from ml.labels import LABELS
 from tests.warehouse.shop import midnight, rows
 
 PROJECT = ROOT / "dbt_project"
@@ -95,6 +96,12 @@ def test_what_leaves_the_warehouse_has_an_exposure(target):
     }
     assert marts <= exposed
     assert exposed - marts == {"event_volumes", "events"}
+
+
+def test_every_label_has_the_exposure_of_its_model(target):
+    exposures = manifest(target)["exposures"].values()
+    named = {exposure["name"] for exposure in exposures if exposure["name"].endswith("_model")}
+    assert named == {f"{name}_model" for name in LABELS}
 
 
 def test_the_features_are_those_that_the_models_expect(target):
