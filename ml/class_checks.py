@@ -126,9 +126,8 @@ AUC = Ranking(
 
 
 def _error_of_right_ones(probabilities: NDArray[np.float64]) -> float:
-    chance = np.random.default_rng(SEED)
-    drawn = (chance.random((SIMULATED, len(probabilities))) < probabilities).astype(float)
-    errors = [
-        expected_calibration_error(equal_count_bins(labels, probabilities)) for labels in drawn
-    ]
+    chance, errors = np.random.default_rng(SEED), []
+    for _ in range(SIMULATED):
+        labels = (chance.random(len(probabilities)) < probabilities).astype(float)
+        errors.append(expected_calibration_error(equal_count_bins(labels, probabilities)))
     return float(np.quantile(errors, 0.95))

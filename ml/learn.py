@@ -78,8 +78,9 @@ def learn(
 ) -> Learnt:
     """Find the number of trees, fit, calibrate and judge.
 
-    Of rows in a file all are fitted; baselines and drift look at evenly spaced ones that fit into
-    memory.
+    Of rows in a file all are fitted, and those of validation and holdout are all judged by;
+    baselines, drift and the models of unseen customers are made from evenly spaced ones that fit
+    into memory.
 
     Args:
         frame: ``customer_id``, ``as_of`` (UTC), the features and ``label`` (0.0 or 1.0, or an
@@ -108,14 +109,14 @@ def learn(
     calibration = kind.calibrate(
         margins(searched.booster, validation.values, names), validation.labels, params
     )
-    fitted, whole = rows.sample(split.fitted), rows.sample([split.holdout])
-    holdout, asked = whole.in_memory(), rows.beside(split.holdout).iloc[:: whole.step]
+    fitted, holdout = rows.sample(split.fitted), rows.sample([split.holdout]).in_memory()
+    asked = rows.beside(split.holdout)
     artefact = to_bytes(fit(fitted, params, rounds=searched.rounds, cluster=cluster))
     booster = from_bytes(artefact)
     parts = contributions(booster, holdout.values, names)
     predictions = kind.predictions(calibration, parts.margins)
     metrics = kind.evaluate(holdout.labels, predictions)
-    near = fitted.in_memory()
+    near = fitted.thinned()
     unseen = unseen_margins(near, holdout, params, rounds=searched.rounds, cluster=cluster)
     unseen_metrics = kind.evaluate(holdout.labels, kind.predictions(calibration, unseen))
     found = kind.slices(holdout, factors_of(asked), predictions)

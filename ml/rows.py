@@ -52,7 +52,7 @@ class Rows:
         return self.aside.get(as_of, pd.DataFrame())
 
     def fold(self, fold: Fold | Split) -> tuple[Sample, Sample]:
-        """Return what trees are grown on, and what their number is found on, in memory."""
+        """Return what trees are grown on, and what their number is found on, whole in memory."""
         train, validation = self.sample(fold.train), self.sample(fold.validation)
         if fold.by_customers:
             return of_half(train, half=False), of_half(validation, half=True).in_memory()

@@ -215,14 +215,14 @@ def auc_moments(labels_of: NDArray[np.float64], scores: NDArray[np.float64]) -> 
         scores: float[n], what ranks the rows.
     """
     ranks = rankdata(scores)
-    chance = np.random.default_rng(SEED)
-    drawn = (chance.random((SIMULATED, len(scores))) < labels_of).astype(np.float64)
-    positives = drawn.sum(axis=1)
-    both = (positives > 0) & (positives < len(scores))
-    positives = positives[both]
-    wins = drawn[both] @ ranks - positives * (positives + 1.0) / 2.0
-    aucs = wins / (positives * (len(scores) - positives))
-    return (float(aucs.mean()), float(aucs.std())) if len(aucs) else (0.5, 0.5)
+    chance, aucs = np.random.default_rng(SEED), []
+    for _ in range(SIMULATED):
+        drawn = chance.random(len(scores)) < labels_of
+        positives = int(drawn.sum())
+        if 0 < positives < len(scores):
+            wins = ranks[drawn].sum() - positives * (positives + 1.0) / 2.0
+            aucs.append(wins / (positives * (len(scores) - positives)))
+    return (float(np.mean(aucs)), float(np.std(aucs))) if aucs else (0.5, 0.5)
 
 
 def _slice(group: Group, labels: NDArray[np.float64], probabilities: NDArray[np.float64]) -> Slice:

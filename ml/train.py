@@ -87,18 +87,16 @@ class Sample:
         """Whether the values lie in a file."""
         return isinstance(self.values, np.memmap)
 
-    @property
-    def step(self) -> int:
-        """Of how many rows `in_memory` keeps one."""
-        return max(1, -(-len(self.labels) // self.batch_rows)) if self.in_file else 1
-
     def in_memory(self) -> "Sample":
-        """Return it with its values in memory: of a file at most a batch, evenly spaced rows."""
+        """Return it with all its values in memory."""
+        return replace(self, values=np.array(self.values)) if self.in_file else self
+
+    def thinned(self) -> "Sample":
+        """Return it in memory: of a file at most a batch, evenly spaced rows."""
         if not self.in_file:
             return self
-        return replace(
-            self.rows(slice(None, None, self.step)), values=np.array(self.values[:: self.step])
-        )
+        step = max(1, -(-len(self.labels) // self.batch_rows))
+        return self.rows(slice(None, None, step)).in_memory()
 
     def rows(self, which: slice | NDArray[np.bool_]) -> "Sample":
         """Return some of the rows."""

@@ -5,7 +5,9 @@ import pytest
 
 from ml.catalogue import MODEL_FEATURES
 from ml.errors import TooFewRows, UnknownColumns
+from ml.labels import CHURN
 from ml.rows import Rows, rows_of
+from ml.split import forward_folds
 from tests.ml.samples import SNAPSHOTS, SPLIT, snapshots
 
 CUT = 700  # in the middle of a snapshot
@@ -48,11 +50,22 @@ def test_a_snapshot_is_its_own_rows(frame, whole):
     assert len(whole.sample([SNAPSHOTS[0].replace(year=1999)]).labels) == 0
 
 
-def test_of_a_file_at_most_a_batch_comes_into_memory(whole, cut):
-    near = cut.everything.in_memory()
+def test_thinned_a_file_is_at_most_a_batch_in_memory(whole, cut):
+    near = cut.everything.thinned()
     assert not near.in_file
     assert CUT / 2 < len(near.labels) == len(near.values) == len(near.halves) <= CUT
-    assert whole.everything.in_memory() is whole.everything
+    assert whole.everything.thinned() is whole.everything
+
+
+def test_what_is_judged_by_comes_whole_into_memory(whole, frame, tmp_path):
+    stored = rows_of([frame], MODEL_FEATURES, folder=tmp_path, batch_rows=100)
+    for fold in (SPLIT, forward_folds(SPLIT, CHURN.horizon)[0]):
+        own, other = whole.fold(fold)[1], stored.fold(fold)[1]
+        assert not other.in_file
+        assert len(other.labels) > 2 * 100
+        assert np.array_equal(other.values, own.values, equal_nan=True)
+    for (_, own), (_, other) in zip(whole.weeks(SPLIT), stored.weeks(SPLIT), strict=True):
+        assert np.array_equal(other.values, own.values, equal_nan=True)
 
 
 def test_a_customer_is_in_one_half_in_every_snapshot(frame, whole):

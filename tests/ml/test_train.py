@@ -57,16 +57,23 @@ def test_another_process_with_other_hashes_and_threads_gives_the_same_bytes(fram
     assert there.stdout.strip() == sha256(here), there.stderr
 
 
-def test_from_a_file_in_batches_comes_the_same_model(frame, learnt, tmp_path):
+def test_from_a_file_comes_the_same_model_though_every_part_is_more_than_two_batches(tmp_path):
+    frame = snapshots(customers=1_500)
     read = frame[frame["as_of"].isin(SPLIT.all)]
-    stored = rows_of([read], MODEL_FEATURES, folder=tmp_path, batch_rows=700)
-    fitted = stored.sample(SPLIT.fitted)
-    assert fitted.in_file
-    assert len(fitted.labels) > 2 * fitted.batch_rows
-    again = learn(stored, SPLIT, MODEL_FEATURES, PARAMS)
-    assert again.artefact == learnt.artefact
-    assert again.metrics == learnt.metrics
-    assert again.frame_sha256 == rows_of([read], MODEL_FEATURES).sha256
+    near, stored = (
+        rows_of([read], MODEL_FEATURES, folder=folder, batch_rows=700)
+        for folder in (None, tmp_path)
+    )
+    for part in (SPLIT.train, SPLIT.validation, [SPLIT.holdout]):
+        assert stored.sample(part).in_file
+        assert len(stored.sample(part).labels) > 2 * 700
+    few = dataclasses.replace(PARAMS, most_rounds=25)
+    own, other = (learn(rows, SPLIT, MODEL_FEATURES, few) for rows in (near, stored))
+    assert other.artefact == own.artefact
+    assert other.calibration == own.calibration
+    assert other.metrics == own.metrics
+    assert np.array_equal(other.predictions, own.predictions)
+    assert other.frame_sha256 == own.frame_sha256
     assert [path.name for path in tmp_path.iterdir()] == ["values.f64"]
 
 
