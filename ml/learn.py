@@ -164,6 +164,7 @@ def learn(
                 params=params,
                 rounds=searched.rounds,
                 fitted=fitted,
+                sizes=rows.sizes(split.fitted),
                 weeks=rows.weeks(split),
                 holdout=holdout,
                 predictions=predictions,

@@ -47,6 +47,10 @@ class Rows:
             which[start:end] = True
         return self.everything.rows(which)
 
+    def sizes(self, as_ofs: Sequence[datetime]) -> list[int]:
+        """Return how many rows each of these snapshots has, in the order of `sample`."""
+        return [end - start for start, end in sorted(self.spans.get(day, (0, 0)) for day in as_ofs)]
+
     def beside(self, as_of: datetime) -> pd.DataFrame:
         """Return what was kept aside of a snapshot; an empty frame if nothing was."""
         return self.aside.get(as_of, pd.DataFrame())

@@ -54,6 +54,18 @@ def test_shuffled_labels_are_refused(frame):
     assert "do not belong together" in told["better_than_the_base_rate"]
 
 
+def test_a_mean_of_the_labels_of_a_crowd_survives_the_shuffle_within_weeks():
+    frame, chance = snapshots(customers=400), np.random.default_rng(8)
+    weeks = frame["as_of"].rank(method="dense")
+    frame["label"] = (chance.random(len(frame)) < 0.15 + 0.2 * (weeks % 4)).astype(float)
+    crowds = frame.groupby(["as_of", frame.index % 80])["label"]
+    told = failed(
+        learn(frame.assign(**{PLANTED: crowds.transform("mean")}), SPLIT, MODEL_FEATURES, PARAMS)
+    )
+    assert list(told) == ["nothing_learnt_from_shuffled_labels"]
+    assert "a feature tells the labels of its week" in told["nothing_learnt_from_shuffled_labels"]
+
+
 def test_a_feature_with_one_value_in_99_of_100_rows_is_refused_where_it_is_read(frame):
     rare = np.random.default_rng(5).random(len(frame)) < 0.008
     frame[PLANTED] = rare.astype(float)
