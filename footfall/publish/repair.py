@@ -53,7 +53,7 @@ def repair(*, now: datetime, actor: str) -> Publication | None:
     """Publish what is live again, if Redis has lost any of it; None if there is nothing to do.
 
     Raises:
-        GateStopped, NotReady, Fenced, ServerUnavailable: as ``publish`` does.
+        NotReady, Fenced, ServerUnavailable: as ``publish`` does.
     """
     try:
         health = verify(now=now)
@@ -65,13 +65,15 @@ def repair(*, now: datetime, actor: str) -> Publication | None:
 def publish_again(health: Health, *, now: datetime, actor: str) -> Publication | None:
     """Publish what was found damaged; None if it was not.
 
+    It is the set that was live: what was accepted of it then is accepted again, and noted.
+
     Raises:
         Fenced: something else has gone live since.
-        GateStopped, NotReady, ServerUnavailable: as ``publish`` does.
+        NotReady, ServerUnavailable: as ``publish`` does.
     """
     if health.problem is None:
         return None
-    return publish(now=now, actor=actor, full=True, score_set=health.score_set)
+    return publish(now=now, actor=actor, full=True, accept=True, score_set=health.score_set)
 
 
 def _problem(

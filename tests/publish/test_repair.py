@@ -9,11 +9,12 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from footfall.cli import app
-from footfall.errors import Fenced, NotFound, NotReady
+from footfall.errors import Fenced, NotFound, NotReady, OutOfBounds
 from footfall.publish.publication import publish, rollback
 from footfall.publish.repair import publish_again, repair, verify
 from footfall.storefront.client import Storefront
-from tests.publish.shop import NOW, Shop, customer
+from tests.conftest import set_environment
+from tests.publish.shop import AS_OF, NOW, Shop, customer
 
 
 def flush(keys: Redis) -> None:
@@ -82,6 +83,27 @@ def test_what_is_live_is_repaired_though_its_successor_was_stopped(shop: Shop, k
     done = repair(now=NOW, actor="test")
     assert done is not None
     assert done.score_set == live
+
+
+def test_what_a_person_accepted_is_repaired_without_one(
+    shop: Shop, keys: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    set_environment(monkeypatch, drift="block")
+    shop.score()
+    publish(now=NOW, actor="ada")
+    shop.connection.execute(
+        "insert into ml.drift_verdicts (score_set, model_id, as_of, verdict, measures)"
+        " values (%s, 'purchase-1', %s, 'shifted', '{}')",
+        (shop.score(), AS_OF),
+    )
+    with pytest.raises(OutOfBounds, match="purchase has shifted"):
+        publish(now=NOW, actor="airflow")
+    live = publish(now=NOW, actor="ada", accept=True)
+    keys.flushall()
+    done = repair(now=NOW, actor="airflow")
+    assert done is not None
+    assert done.score_set == live.score_set
+    assert verify(now=NOW).problem is None
 
 
 def test_what_was_damaged_is_not_put_over_what_went_live_since(shop: Shop, keys: Redis):
