@@ -10,7 +10,7 @@ from airflow.sdk import dag
 
 from footfall_airflow.assets import PUBLICATION, SCORES
 from footfall_airflow.sensors import ScoreSetSensor
-from footfall_airflow.stages import ACTOR, EPOCH, now, stage
+from footfall_airflow.stages import ACTOR, EPOCH, alert, now, stage
 
 
 @dag(
@@ -28,7 +28,10 @@ def publish_scores() -> None:
 
         return publish(now=now(), actor=ACTOR)
 
-    ScoreSetSensor(task_id="wait_for_score_set", timeout=60, soft_fail=True) >> publish()
+    wait = ScoreSetSensor(
+        task_id="wait_for_score_set", timeout=60, soft_fail=True, on_failure_callback=[alert]
+    )
+    wait >> publish()
 
 
 publish_scores()

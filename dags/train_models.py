@@ -12,7 +12,7 @@ from airflow.sdk import AssetOrTimeSchedule, Context, CronTriggerTimetable, dag
 
 from footfall_airflow.approvals import PromotionApproval
 from footfall_airflow.assets import DRIFT, MODELS
-from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, as_of, now, shifted, stage
+from footfall_airflow.stages import ACTOR, AS_OF, TRAINED, alert, as_of, now, shifted, stage
 
 
 @dag(
@@ -53,8 +53,8 @@ def train_models() -> None:
         return promote_better([m["model_id"] for m in trained], answers, now=now(), actor=ACTOR)
 
     trained = train.expand(name=choose())
-    answers = PromotionApproval.partial(task_id="approve").expand(proposal=propose(trained))
-    promote_if_better(trained, answers.output)
+    approve = PromotionApproval.partial(task_id="approve", on_failure_callback=[alert])
+    promote_if_better(trained, approve.expand(proposal=propose(trained)).output)
 
 
 train_models()

@@ -1,7 +1,9 @@
-"""Publish again what Redis has lost: flushed, failed over to an empty replica, evicted.
+"""Publish again what Redis has lost, and watch that new score sets get published.
 
-Compares every record of the live publication with ``serving.published_records``. Skipped while
-nothing is lost. Where Redis may evict records it fails, for publishing again would not help.
+Compares every record of the live publication with ``serving.published_records``: Redis may have
+been flushed, failed over to an empty replica, or have evicted. Skipped while nothing is lost. Where
+Redis may evict records it fails, for publishing again would not help. ``watch`` fails, and says
+why, when the newest complete score set waits longer than ``FOOTFALL_UNPUBLISHED_MINUTES``.
 """
 
 from datetime import timedelta
@@ -28,7 +30,14 @@ def watch_publication() -> None:
 
         return repair(now=now(), actor=ACTOR)
 
+    @stage(skips=False)
+    def watch():
+        from footfall.publish.newest import watch_score_sets
+
+        return watch_score_sets(now=now())
+
     repair()
+    watch()
 
 
 watch_publication()

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     sensitive_traits: str = ""
     quiet_warn_minutes: int = Field(default=60, ge=1)
     quiet_error_minutes: int = Field(default=360, ge=1)
+    unpublished_minutes: int = Field(default=30, ge=1)
+    alert_url: str | None = Field(default=None, pattern="^https?://")
 
     @field_validator("home")
     @classmethod
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
         *("kafka_ssl_ca_file", "kafka_ssl_cert_file", "kafka_ssl_key_file", "raw_retention_days"),
-        *("search_seconds", "dask_scheduler", "experiment", "storefront_url"),
+        *("search_seconds", "dask_scheduler", "experiment", "storefront_url", "alert_url"),
         mode="before",
     )
     @classmethod

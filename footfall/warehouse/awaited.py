@@ -3,17 +3,27 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import TupleRow, class_row
 
 _NEWEST_AWAITED = """
-    select s.score_set, s.as_of, s.completed_at is not null as is_complete, (
+    select s.score_set, s.as_of, s.completed_at, (
         select v.verdict
         from ops.gate_verdicts v
         where v.gate = 'scores' and v.subject = s.score_set::text
         order by v.verdict_id desc
         limit 1
-    ) as verdict
+    ) as verdict, (
+        select refused.reason
+        from (
+            select epoch, reason, score_set, state from serving.publications
+            union all
+            select epoch, reason, score_set, state from serving.deltas
+        ) refused
+        where refused.score_set = s.score_set and refused.state = 'refused'
+        order by refused.epoch desc
+        limit 1
+    ) as refusal
     from ml.score_sets s
     where not exists (
         select from serving.publications p
@@ -28,12 +38,21 @@ _NEWEST_AWAITED = """
 
 @dataclass(frozen=True)
 class Awaited:
-    """The newest set that is newer than all that ever was live: complete ones go first."""
+    """The newest set that is newer than all that ever was live: complete ones go first.
+
+    ``verdict`` is what its gate said last, ``refusal`` why a publication of it was refused last.
+    """
 
     score_set: int
     as_of: datetime
-    is_complete: bool
+    completed_at: datetime | None
     verdict: str | None
+    refusal: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all its scores are there."""
+        return self.completed_at is not None
 
     @property
     def is_stuck(self) -> bool:
@@ -50,11 +69,19 @@ class Awaited:
             return f"{name} was not checked by the gate; run: footfall gate scores"
         if self.verdict == "stop":
             return f"the gate stopped {name}; why: footfall gate scores --json"
+        if self.refusal is not None:
+            return self.refusal
         return f"{name} is ready by now; run: footfall publish"
 
 
-async def newest_awaited(connection: AsyncConnection[TupleRow]) -> Awaited | None:
+def newest_awaited(connection: Connection[TupleRow]) -> Awaited | None:
     """Return the set that would be published next; None if all that was scored was live."""
+    with connection.cursor(row_factory=class_row(Awaited)) as cursor:
+        return cursor.execute(_NEWEST_AWAITED).fetchone()
+
+
+async def newest_awaited_async(connection: AsyncConnection[TupleRow]) -> Awaited | None:
+    """Return the same without blocking the event loop."""
     async with connection.cursor(row_factory=class_row(Awaited)) as cursor:
         await cursor.execute(_NEWEST_AWAITED)
         return await cursor.fetchone()

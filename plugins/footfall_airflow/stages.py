@@ -3,13 +3,15 @@
 A result is the task's XCom and the ``extra`` of its outlets' events. No result: there was nothing
 to do, the task is skipped and nothing downstream runs. ``NotReady`` and ``NotBetter`` are the same,
 except where the stage before has promised its part. Errors that a second try would meet again fail
-at once; any other is tried again.
+at once; any other is tried again. Why a task failed for good is posted to ``FOOTFALL_ALERT_URL``.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
+from urllib.request import Request, urlopen
 
 from airflow.sdk import Asset, Context, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -26,6 +28,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 FINAL = (GateStopped, BadArgument, BuildFailed, NotBetter, NotReady, Unusual)
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=10)
+ALERT_SECONDS = 10
 AS_OF = {
     "as_of": Param(
         None,
@@ -77,9 +80,27 @@ def stage(
                 get_current_context()["outlet_events"][asset].extra.update(facts)
             return facts
 
-        return task(run, outlets=[*outlets], retries=RETRIES, retry_delay=RETRY_DELAY, **options)
+        tries = {"retries": RETRIES, "retry_delay": RETRY_DELAY}
+        return task(run, outlets=[*outlets], on_failure_callback=[alert], **tries, **options)
 
     return decorate
+
+
+def alert(context: Context) -> None:
+    """Post why a task failed to ``FOOTFALL_ALERT_URL``, as JSON; nothing where that is not set."""
+    from footfall.settings import settings
+
+    url = settings().alert_url
+    if url is None:
+        return
+    failed = context["task_instance"]
+    facts = {"dag_id": failed.dag_id, "task_id": failed.task_id, "run_id": failed.run_id}
+    reason = str(context.get("exception", "its process ended"))
+    text = f"{failed.dag_id}.{failed.task_id} failed: {reason}"
+    body = json.dumps({"text": text, "reason": reason, **facts}).encode()
+    request = Request(url, body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=ALERT_SECONDS):
+        pass
 
 
 def _facts(

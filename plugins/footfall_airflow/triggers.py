@@ -60,7 +60,7 @@ class ScoreSetTrigger(BaseTrigger):
 
         from footfall.publish.newest import newest_unpublished_async
         from footfall.settings import settings
-        from footfall.warehouse.awaited import newest_awaited
+        from footfall.warehouse.awaited import newest_awaited_async
 
         async with await AsyncConnection.connect(
             settings().postgres, autocommit=True, connect_timeout=10, options="-c timezone=UTC"
@@ -74,7 +74,7 @@ class ScoreSetTrigger(BaseTrigger):
                         False,
                     )
                 if datetime.now(UTC) >= deadline:
-                    awaited = await newest_awaited(connection)
+                    awaited = await newest_awaited_async(connection)
                     if awaited is None:
                         return None, "all that was scored is published", False
                     return None, awaited.problem, awaited.is_stuck

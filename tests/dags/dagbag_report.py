@@ -39,6 +39,10 @@ def about(dag: Any) -> dict[str, Any]:
             }
             for task in dag.tasks
         },
+        "alerts": {
+            task.task_id: [callback.__name__ for callback in task.on_failure_callback]
+            for task in dag.tasks
+        },
     }
 
 

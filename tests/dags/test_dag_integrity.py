@@ -105,3 +105,9 @@ def test_loaders_side_by_side_tell_of_their_events_once(report: dict[str, Any]) 
     assert tasks["load"] == {"makes": [], "after": ["share_partitions"], "mapped": True}
     assert tasks["add_up"] == {"makes": ["raw_events"], "after": ["load"], "mapped": False}
     assert tasks["load_catalog"]["after"] == []
+
+
+def test_whatever_fails_is_told(report: dict[str, Any]) -> None:
+    for dag_id, dag in report["dags"].items():
+        assert set(dag["alerts"]) == set(dag["tasks"]), dag_id
+        assert all(callbacks == ["alert"] for callbacks in dag["alerts"].values()), dag_id
