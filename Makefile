@@ -59,8 +59,8 @@ fuzz: setup  ## the decoder of events; ARGS=600 is ten minutes
 
 test-crash: setup  ## the crash and model tests at size; CRASH_SEED chooses other moments
 	CRASH_RECORDS=200000 CRASH_KILLS=50 CRASH_EXAMPLES=100 CRASH_STEPS=40 \
-	SOAK_READS=1000000 SOAK_PUBLICATIONS=20 SOAK_KILLS=5 \
-	    $(BIN)/pytest --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py \
+	SOAK_READS=200000 SOAK_PUBLICATIONS=100 SOAK_KILLS=25 \
+	    $(BIN)/pytest -rP --timeout 3600 tests/ingest/test_crashes.py tests/ingest/test_model.py \
 	    tests/publish/test_soak.py $(ARGS)
 
 test-arrivals: setup  ## thirty random histories, their increments against full builds; another thirty each time

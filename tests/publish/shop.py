@@ -109,20 +109,24 @@ class Shop:
         models: Iterable[str] = ("purchase", "churn"),
         changed: Collection[int] | None = None,
         base: int = 1,
+        noted: bool = False,
     ) -> int:
-        """Add a set in which every field of every record tells the set's number: see ``mark``.
+        """Add a set in which every field of every record tells the set's number.
 
-        With ``changed`` only the records of these customers do; the others tell ``base``.
+        With ``changed`` only the records of these customers do; the others tell ``base``. With
+        ``noted`` a build and scoring have noted them as whom the set before does not know so.
         """
-        (score_set,) = self.connection.execute(
-            "insert into ml.score_sets (as_of, model_ids, completed_at)"
-            " values (%s, %s, %s) returning score_set",
-            (as_of, ["purchase-1", "churn-1"], NOW if complete else None),
-        ).fetchone() or (0,)
         numbers = range(self.size) if customers is None else customers
+        touched = numbers if changed is None else changed
+        kept_set, build_id = self.build(touched) if noted else (None, None)
+        (score_set,) = self.connection.execute(
+            "insert into ml.score_sets (as_of, model_ids, completed_at, kept_set, build_id)"
+            " values (%s, %s, %s, %s, %s) returning score_set",
+            (as_of, ["purchase-1", "churn-1"], NOW if complete else None, kept_set, build_id),
+        ).fetchone() or (0,)
 
         def told(number: int) -> int:
-            return score_set if changed is None or number in changed else base
+            return score_set if number in touched else base
 
         def reasons(number: int) -> Jsonb:
             text = f"because of set {told(number)}"
@@ -131,11 +135,12 @@ class Shop:
         self.many(
             "insert into ml.scores (score_set, model_id, customer_id, as_of, probability,"
             " percentile, reasons, scored_at, expires_at, margin, base_value, shap_values,"
-            " feature_values, features_sha256)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '{}', 'x')",
+            " feature_values, features_sha256, is_changed)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, '{}', '{}', 'x', %s)",
             (
                 (score_set, f"{model}-1", customer(number), as_of, told(number) / 1000)
                 + (told(number) / 10, reasons(number), NOW, expires_at)
+                + (not noted or number in touched,)
                 for number in numbers
                 for model in models
             ),
@@ -143,6 +148,20 @@ class Shop:
         if verdict is not None:
             self.judge(score_set, verdict)
         return int(score_set)
+
+    def build(self, touched: Iterable[int]) -> tuple[int | None, int]:
+        """Add a build that made these customers' rows anew; give the newest set, and the build."""
+        newest, build_id = self.connection.execute(
+            "insert into ops.builds (as_of, built_through, full_refresh, finished_at)"
+            " values (%s, %s, false, %s)"
+            " returning (select max(score_set) from ml.score_sets), build_id",
+            (AS_OF, AS_OF, NOW),
+        ).fetchone() or (None, 0)
+        self.many(
+            "insert into ops.changed_customers values (%s, %s)",
+            ((build_id, customer(number)) for number in touched),
+        )
+        return newest, int(build_id)
 
     def judge(self, score_set: int, verdict: str) -> None:
         """Add a verdict of the scores gate."""

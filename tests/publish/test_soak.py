@@ -1,7 +1,8 @@
 """Readers in processes of their own, while publishers race, die, and put deltas in.
 
-Small here; at size with ``make test-crash``: a million records read, twenty publications, five
-killed.
+Small here; at size with ``make test-crash``: 200,000 reads, which are 1.3 million records, while a
+hundred score sets are published and 25 publishers killed. A read is one call of the client: of one
+record, or of a batch of twelve.
 """
 
 import multiprocessing
@@ -21,13 +22,16 @@ from footfall.publish.publication import publish
 from footfall.publish.repair import verify
 from footfall.storefront.client import Storefront
 from footfall.storefront.record import Profile, encode, record_key
+from footfall.warehouse import publications as table
+from footfall.warehouse import records
+from footfall.warehouse.candidates import candidates
 from tests.publish.shop import NOW, Shop, child, customer, trace_lines
 
 SIZE = 60
 CHANGED = range(6)
 READERS = 4
-READS = int(os.environ.get("SOAK_READS", "20000"))
-PUBLICATIONS = int(os.environ.get("SOAK_PUBLICATIONS", "6"))
+READS = int(os.environ.get("SOAK_READS", "3000"))
+PUBLICATIONS = int(os.environ.get("SOAK_PUBLICATIONS", "4"))
 KILLS = int(os.environ.get("SOAK_KILLS", "2"))
 SEED = int(os.environ.get("CRASH_SEED", "5"))
 FADING = customer(SIZE)  # not of the shop: its record ends a second after each publication
@@ -36,9 +40,10 @@ NAMES = [customer(number) for number in range(12)]  # the first half of them is 
 
 @dataclass
 class Seen:
-    """What a reader saw: records read, states of the shop, and what must never be."""
+    """What a reader saw: states of the shop, and what must never be."""
 
     reads: int = 0
+    records: int = 0
     states: Counter[tuple[int, int]] = field(default_factory=Counter)
     mixed: int = 0
     incomplete: int = 0
@@ -68,7 +73,8 @@ def read(url: str, stop: Any, answer: Connection) -> None:
             seen.fresh += fading.is_known
             seen.faded += fading.why == "expired"
             profiles = list(storefront.get_many(NAMES).values())
-            seen.reads += len(profiles)
+            seen.reads += 2
+            seen.records += 1 + len(profiles)
             if not all(profile.is_known for profile in profiles):
                 seen.incomplete += 1
                 continue
@@ -93,16 +99,36 @@ def let_fade(keys: Redis) -> None:
     keys.expire(record_key(version, FADING), 3600)
 
 
+def looks_narrow(shop: Shop) -> bool:
+    """Say whether a delta of the newest set would look at whom scoring and the build noted."""
+    chosen, live = table.newest_score_set(shop.connection), table.live(shop.connection)
+    assert chosen is not None
+    assert live is not None
+    found = candidates(shop.connection, chosen, live)
+    return found is not None and len(found) < SIZE
+
+
+def differs(shop: Shop) -> tuple[list[str], list[str]]:
+    """Look at everybody: give who is live otherwise than the newest set has it, and who is gone."""
+    chosen, live = table.newest_score_set(shop.connection), table.live(shop.connection)
+    assert chosen is not None
+    assert live is not None
+    models = records.models_of(shop.connection, chosen.score_set)
+    found = records.changes(shop.connection, chosen, models, live.version, now=NOW, due=NOW)
+    return found.written, found.gone
+
+
 def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
     database: str, redis_url: str, keys: Redis
 ):
     shop, draw = Shop.open(database, size=SIZE), random.Random(SEED)
-    base = shop.score()
-    publish(now=NOW, actor="test")
+    base = shop.score(noted=True)
+    full = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
+    first = shop.score(changed=CHANGED, base=base, noted=True)
+    delta = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
     let_fade(keys)
-    states = {(base, base)}
-    lines = trace_lines(lambda: publish(now=NOW, actor="test"), lambda _: None)
-    killed = set(draw.sample(range(PUBLICATIONS), KILLS))
+    states = {(base, first)}
+    doomed = set(draw.sample(range(PUBLICATIONS), KILLS))
     processes = multiprocessing.get_context("fork")
     stop = processes.Event()
     pipes = [processes.Pipe(duplex=False) for _ in range(READERS)]
@@ -113,19 +139,23 @@ def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
         reader.start()
 
     outcomes: Counter[int] = Counter()
-    for turn in range(PUBLICATIONS):
+    turn = narrow = 0
+    while turn < PUBLICATIONS or outcomes[-signal.SIGKILL] < KILLS:
         if turn % 3 == 2:
-            base = score_set = shop.score()
+            base, lines = shop.score(noted=True), full
+            score_set = base
         else:
-            score_set = shop.score(changed=CHANGED, base=base)
+            score_set, lines = shop.score(changed=CHANGED, base=base, noted=True), delta
         states.add((base, score_set))
-        doomed = draw.randrange(1, lines) if turn in killed else 0
+        narrow += looks_narrow(shop)
+        is_doomed = turn in doomed or turn >= PUBLICATIONS  # some outlive their line: once more
         pids = [
             child(lambda: publish(now=NOW, actor="test"), at_line=line, signal_=signal.SIGKILL)
-            for line in (doomed, 0)
+            for line in (draw.randrange(1, lines) if is_doomed else 0, 0)
         ]
         outcomes.update(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
         let_fade(keys)
+        turn += 1
     publish(now=NOW, actor="test")
     let_fade(keys)
     time.sleep(2)  # a second with that record, and one after it
@@ -133,15 +163,23 @@ def test_no_reader_ever_sees_a_mixture_a_gap_or_an_expired_score(
     seen = [receiver.recv() for receiver, _ in pipes]
     for reader in readers:
         reader.join()
-    shop.connection.close()
+    print(
+        f"{sum(one.reads for one in seen):,} reads of {sum(one.records for one in seen):,} records;"
+        f" {turn} score sets, {narrow} with a narrow look; of {outcomes.total()} publishers "
+        f"{outcomes[-signal.SIGKILL]} killed, {outcomes[3]} fenced out"
+    )
 
     assert sum(one.reads for one in seen) >= READS
+    assert sum(one.records for one in seen) > sum(one.reads for one in seen)
     assert [(one.mixed, one.incomplete, one.expired) for one in seen] == [(0, 0, 0)] * READERS
     assert any(one.fresh for one in seen)
     assert any(one.faded for one in seen)
     assert set().union(*(one.states for one in seen)) <= states
     assert len(set().union(*(one.states for one in seen))) > PUBLICATIONS // 2
     assert set(outcomes) <= {0, 3, -signal.SIGKILL}
-    assert outcomes[-signal.SIGKILL] > 0
+    assert outcomes[-signal.SIGKILL] == KILLS
+    assert narrow > PUBLICATIONS // 3
     assert verify(now=NOW).problem is None
+    assert differs(shop) == ([], [])
     assert all(keys.ttl(key) > 0 for key in keys.scan_iter())
+    shop.connection.close()
