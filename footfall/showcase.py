@@ -12,6 +12,7 @@ from footfall.warehouse import figures, models, verdicts
 from footfall.warehouse.connection import connect
 
 CUSTOMERS = 3
+REDIS_SECONDS = 10
 
 
 def show(seconds: Mapping[str, float], airflow: Mapping[str, Any], docs: str) -> None:
@@ -122,9 +123,9 @@ def _write_reports() -> dict[str, Path]:
 
 
 def _redis() -> Any:
-    from redis import Redis
+    from footfall.storefront.address import Address
 
-    return Redis.from_url(settings().redis, decode_responses=True)
+    return Address(settings().redis, timeout=REDIS_SECONDS).connect_to_publish()
 
 
 def _say(line: str) -> None:

@@ -10,12 +10,11 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from footfall.errors import FootfallError, NotFound, NotReady, ServerUnavailable
+from footfall.errors import BadArgument, FootfallError, NotFound, NotReady, ServerUnavailable
 from footfall.events.decode import decode
 from footfall.settings import settings
 from footfall.storefront.record import record_key
@@ -59,6 +58,7 @@ def erase(customer: str, *, actor: str, now: datetime) -> Erasure:
 
     Raises:
         NotFound: nobody is known by this id, or they were erased before.
+        BadArgument: erased from Postgres, but the URL of Redis is none, or a cluster's.
         ServerUnavailable: Postgres does not answer, and nothing was erased; or Redis does not: then
             erasing again finishes the work.
     """
@@ -184,22 +184,28 @@ def _forget_in_redis(unfinished: Collection[str], names: set[str], *, now: datet
 
 
 def _unlink(keys: Sequence[str]) -> int:
-    from redis import Redis
     from redis.exceptions import RedisError
 
+    from footfall.storefront.address import Address, opened_by
+
     count = 0
-    url = settings().redis
     try:
-        with Redis.from_url(url, socket_timeout=REDIS_SECONDS) as client:
-            for start in range(0, len(keys), KEYS_PER_ROUND_TRIP):
-                with client.pipeline(transaction=False) as pipeline:
-                    for key in keys[start : start + KEYS_PER_ROUND_TRIP]:
-                        pipeline.unlink(key)
-                    count += sum(pipeline.execute())
+        place = Address(settings().redis, timeout=REDIS_SECONDS)
+        client = place.connect_to_publish()
+    except ValueError as error:
+        raise BadArgument(f"FOOTFALL_REDIS_URL: {error}") from None
+    try:
+        for start in range(0, len(keys), KEYS_PER_ROUND_TRIP):
+            with client.pipeline(transaction=False) as pipeline:
+                for key in keys[start : start + KEYS_PER_ROUND_TRIP]:
+                    pipeline.unlink(key)
+                count += sum(pipeline.execute())
     except RedisError as error:
-        place = urlsplit(url)
         raise ServerUnavailable(
-            f"erased from Postgres, but Redis at {place.hostname}:{place.port} does not answer "
+            f"erased from Postgres, but Redis at {place.text} does not answer "
             f"({type(error).__name__}); start it and erase the customer again to finish"
         ) from None
+    finally:
+        for one in opened_by(client):
+            one.close()
     return count

@@ -14,11 +14,10 @@ from itertools import chain
 from pathlib import Path
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from footfall.errors import Fenced, FootfallError, NotReady, ServerUnavailable
+from footfall.errors import BadArgument, Fenced, FootfallError, NotReady, ServerUnavailable
 from footfall.publish.bulk import BATCH, BulkWriter, Record, batches, digest_commands
+from footfall.storefront.address import Address, opened_by
 from footfall.storefront.record import (
     CURRENT_KEY,
     Fallback,
@@ -47,17 +46,17 @@ class Store:
     """The Redis that storefronts read, opened for publishing."""
 
     def __init__(self, url: str) -> None:
-        """Connect lazily; a broken connection is an error, never retried behind our back."""
-        self._redis = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            client_name="footfall-publish",
-            retry=Retry(NoBackoff(), 0),
-        )
-        place = self._redis.connection_pool.connection_kwargs
-        self.address = str(place.get("path") or f"{place['host']}:{place['port']}")
+        """Connect lazily; a broken connection is an error, never retried behind our back.
+
+        Raises:
+            BadArgument: the URL is no Redis's, or a cluster's.
+        """
+        try:
+            place = Address(url, timeout=TIMEOUT_SECONDS)
+            self._redis = place.connect_to_publish(client_name="footfall-publish")
+        except ValueError as error:
+            raise BadArgument(f"FOOTFALL_REDIS_URL: {error}") from None
+        self.address = place.text
 
     def prepare(self, *, expires_at: datetime) -> None:
         """Load the functions; refuse a server on which a publication could not live.
@@ -235,7 +234,8 @@ class Store:
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        for client in opened_by(self._redis):
+            client.close()
 
 
 @contextmanager
@@ -243,6 +243,7 @@ def opened(url: str) -> Iterator[Store]:
     """Yield the store; what Redis refuses or does not answer becomes one readable line.
 
     Raises:
+        BadArgument: the URL is no Redis's, or a cluster's.
         ServerUnavailable: no answer within 10 s.
         FootfallError: Redis answered with an error (out of memory, permission).
     """

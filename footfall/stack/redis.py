@@ -38,19 +38,18 @@ def binary() -> Path:
 
 def answers(url: str) -> None:
     """Send PING, ask for the eviction policy; raise NotYet if it does not answer or may evict."""
-    from redis import Redis as Client
     from redis.exceptions import RedisError, ResponseError
 
+    from footfall.storefront.address import Address
+
     try:
-        with Client.from_url(
-            url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, retry=None
-        ) as client:
+        with Address(url, timeout=ANSWER_SECONDS).connect_to_publish() as client:
             client.ping()
             try:
                 policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
             except ResponseError:  # a managed server that keeps CONFIG to itself
                 policy = None
-    except RedisError as error:
+    except (RedisError, ValueError) as error:
         raise NotYet(str(error)) from None
     if policy not in (POLICY, None):
         raise NotYet(
@@ -96,5 +95,5 @@ def check_external(url: str) -> None:
     try:
         answers(url)
     except NotYet as reason:
-        place = url.rpartition("@")[2].removeprefix("redis://")
+        place = url.rpartition("@")[2].removeprefix("redis://").partition("?")[0]
         raise ServerUnavailable(f"the Redis of FOOTFALL_REDIS_URL at {place}: {reason}") from None

@@ -77,14 +77,30 @@ class Address:
 
     def connect(self) -> Any:
         """Return redis-py's client; to one server it connects with the first command."""
-        retry = Retry(NoBackoff(), 1, (ConnectionError,))
-        if self._kind == "cluster":
+        if self.is_cluster:
             return RedisCluster.from_url(self._plain, **self._options)
+        return self._connect(retry=Retry(NoBackoff(), 1, (ConnectionError,)))
+
+    def connect_to_publish(self, **options: Any) -> Any:
+        """Return the same for who writes: nothing is sent a second time behind their back.
+
+        Raises:
+            ValueError: it is a cluster.
+        """
+        if self.is_cluster:
+            raise ValueError(
+                f"{self.text} is a cluster, and Footfall cannot publish to one; give one server, "
+                "or the master that sentinels name (docs/redis.md: Where Redis is)"
+            )
+        return self._connect(retry=Retry(NoBackoff(), 0), **options)
+
+    def _connect(self, *, retry: Retry, **more: Any) -> Any:
+        options = self._options | more | {"retry": retry}
         if self._kind == "sentinel":
             once = self._of_sentinels | {"retry": Retry(NoBackoff(), 0)}  # ask the next instead
             sentinel = Sentinel(self._sentinels, sentinel_kwargs=once)
-            return sentinel.master_for(self._name, **self._options, retry=retry)
-        return redis.Redis.from_url(self._plain, **self._options, retry=retry)
+            return sentinel.master_for(self._name, **options)
+        return redis.Redis.from_url(self._plain, **options)
 
     def connect_async(self) -> Any:
         """Return redis-py's client for asyncio."""
