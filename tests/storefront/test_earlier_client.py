@@ -14,6 +14,7 @@ from redis import Redis
 
 from footfall.publish import store
 from footfall.storefront.record import (
+    FIELDS,
     Fallback,
     Profile,
     encode,
@@ -33,6 +34,8 @@ TODAY = Profile(
     churn_percentile=10.0,
     discount=0.125,
     discount_percentile=50.0,
+    value=184.5,
+    value_percentile=91.0,
     segment="loyal",
     reasons={"purchase": ("because",)},
     products=("tea",),
@@ -65,7 +68,9 @@ def earlier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def published(redis_url: str) -> str:
     with Redis.from_url(redis_url) as server:
         server.function_load(Path(store.FUNCTIONS).read_text(), replace=True)
-        fields = encode(TODAY) | {"a_field_of_tomorrow": "1"}
+        fields = encode(TODAY)
+        assert set(fields) == set(FIELDS), "everything that a record may have"
+        fields["a_field_of_tomorrow"] = "1"
         server.hset(record_key("7", "c1"), mapping=fields)
         popular = Fallback(products=("milk",), version="7", expires_at=NOW + timedelta(hours=1))
         server.hset(fallback_key("7"), mapping=encode_fallback(popular))

@@ -12,6 +12,7 @@ from redis import Redis
 from footfall.publish import store
 from footfall.storefront.experiment import Experiment
 from footfall.storefront.record import (
+    FIELDS,
     Fallback,
     Profile,
     encode,
@@ -80,6 +81,12 @@ def test_the_bare_commands_answer(server: Redis):
     assert pointer == record["version"] == both[0] == "12"
     assert dict(zip(both[1][::2], both[1][1::2], strict=True)) == record
     assert (segment["products"], popular["products"]) == ('["cake"]', '["milk"]')
+
+
+def test_the_table_has_each_field_of_a_record():
+    [_, section] = PAGE.split("## Fields of a record\n")
+    [table] = re.findall(r"^\| field \|.*\n\|[-|]+\n((?:\|.*\n)+)", section, re.MULTILINE)
+    assert sorted(re.findall(r"^\| (\w+) \|", table, re.MULTILINE)) == sorted(FIELDS)
 
 
 def test_the_shells_lines_find_the_arm_that_a_record_has():
