@@ -7,7 +7,8 @@ Here is what holds for classes and amounts alike, each by its own measure of ran
 model has to pass, and those of one kind only, are in `ml.class_checks` and `ml.amount_checks`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -15,6 +16,7 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from ml.errors import TooFewRows
 from ml.explain import margins
 from ml.promote import Losses, Metrics
 from ml.slices import AmountSlice, Gap, Slice
@@ -100,6 +102,7 @@ class Candidate:
         fitted: what it was fitted on.
         sizes: how many rows of it each snapshot has, in their order.
         weeks: the validation weeks, one sample each.
+        earlier: what folds before that are trained on, and their validation weeks.
         holdout: what it is judged on.
         predictions: float[n], on the holdout.
         metrics: of these.
@@ -117,6 +120,7 @@ class Candidate:
     fitted: Sample
     sizes: Sequence[int]
     weeks: Sequence[tuple[datetime, Sample]]
+    earlier: Sequence[tuple[Sample, Sequence[tuple[datetime, Sample]]]]
     holdout: Sample
     predictions: NDArray[np.float64]
     metrics: Metrics
@@ -200,14 +204,15 @@ def nothing_learnt_from_shuffled_labels(candidate: Candidate) -> Check:
         found.append(ranking.of(holdout.labels, _margins(booster, holdout)))
     value = float(np.mean(found)) - ranking.chance
     own = max(_measured(candidate, candidate.metrics) - ranking.chance, 0.0)
-    limit = SHUFFLED_SHARE * own + ERRORS * ranking.error(holdout.labels) / np.sqrt(SHUFFLES)
+    noise = ranking.error(holdout.labels) / float(np.sqrt(SHUFFLES))
+    limit = SHUFFLED_SHARE * own + ERRORS * noise
     return Check.of(
         "nothing_learnt_from_shuffled_labels",
         f"fitted on labels shuffled within their weeks {_the(ranking)} is {value:+.3f} from "
         f"{ranking.chance:g}, the model's {own:+.3f}",
         passed=value <= limit,
         value=value,
-        limit=float(limit),
+        limit=limit,
         worry="a feature tells the labels of its week",
     )
 
@@ -231,11 +236,15 @@ def stable_over_seeds(candidate: Candidate) -> Check:
 
 
 def stable_over_weeks(candidate: Candidate) -> Check:
-    """Check that no validation week goes much worse than another."""
+    """Check that no validation week goes much worse than another, over three months of them.
+
+    Each is ranked by trees that know nothing later than what comes before its gap.
+    """
     ranking = candidate.ranking
     found = [
-        (ranking.of(week.labels, _margins(candidate.searched, week)), as_of, week)
-        for as_of, week in candidate.weeks
+        (ranking.of(week.labels, _margins(booster, week)), as_of, week)
+        for booster, weeks in _forward(candidate)
+        for as_of, week in weeks
         if len(week.labels) and np.ptp(week.labels) > 0.0
     ]
     if not found:
@@ -301,6 +310,16 @@ def no_slice_is_worse(slices: Sequence[Slice | AmountSlice]) -> Check:
     )
 
 
+def _forward(
+    candidate: Candidate,
+) -> Iterator[tuple[xgb.Booster, Sequence[tuple[datetime, Sample]]]]:
+    """Yield each fold's trees and weeks; leave out folds with too little to learn from."""
+    for train, weeks in candidate.earlier:
+        with suppress(TooFewRows):
+            yield candidate.fit(train, candidate.params), weeks
+    yield candidate.searched, candidate.weeks
+
+
 def _measured(candidate: Candidate, metrics: Metrics) -> float:
     return metrics.as_dict()[candidate.ranking.metric]
 
@@ -318,7 +337,7 @@ def _excess(found: tuple[float, str, Gap]) -> float:
 
 
 def _margins(booster: xgb.Booster, sample: Sample) -> NDArray[np.float64]:
-    return margins(booster, sample.values, sample.names)
+    return margins(booster, sample.in_memory().values, sample.names)
 
 
 def _alone(labels: NDArray[np.float64], column: NDArray[np.float64], ranking: Ranking) -> float:

@@ -17,7 +17,7 @@ from ml.labels import CHURN, Label
 from ml.promote import Metrics
 from ml.rows import Rows, rows_of
 from ml.slices import AmountSlice, Slice, factors_of, require_no_trait
-from ml.split import Split
+from ml.split import Split, forward_folds
 from ml.train import Params, Sample, find_rounds, fit, from_bytes, sha256, to_bytes
 from ml.unseen import unseen_margins
 
@@ -166,6 +166,10 @@ def learn(
                 fitted=fitted,
                 sizes=rows.sizes(split.fitted),
                 weeks=rows.weeks(split),
+                earlier=[
+                    (rows.sample(fold.train), rows.weeks(fold))
+                    for fold in forward_folds(split, label.horizon)[:-1]
+                ],
                 holdout=holdout,
                 predictions=predictions,
                 metrics=metrics,

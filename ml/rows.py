@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ml.errors import TooFewRows
 from ml.features import matrix
-from ml.split import VALIDATION, Fold, Split
+from ml.split import FOLDS, VALIDATION, Fold, Split
 from ml.train import BATCH_ROWS, Sample
 
 VALUES_FILE = "values.f64"
+MOST_WEEKS = VALIDATION * FOLDS
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ class Rows:
             return of_half(train, half=False), of_half(validation, half=True).in_memory()
         return train, validation.in_memory()
 
-    def weeks(self, split: Split) -> list[tuple[datetime, Sample]]:
-        """Return the newest validation snapshots, one sample each, in memory."""
-        found = [(week, self.sample([week])) for week in split.validation[-VALIDATION:]]
-        if split.by_customers:
+    def weeks(self, fold: Fold | Split) -> list[tuple[datetime, Sample]]:
+        """Return the validation snapshots, one sample each; of many some, evenly spaced."""
+        step = -(-len(fold.validation) // MOST_WEEKS)
+        found = [(week, self.sample([week])) for week in fold.validation[::-step]]
+        if fold.by_customers:
             found = [(week, of_half(sample, half=True)) for week, sample in found]
-        return [(week, sample.in_memory()) for week, sample in found]
+        return found[::-1]
 
 
 def of_half(sample: Sample, *, half: bool) -> Sample:

@@ -82,7 +82,9 @@ def test_where_weeks_are_shared_no_customer_is_and_the_model_learns_from_all(fra
     assert not train.halves.any()
     assert validation.halves.all()
     assert len(train.labels) + len(validation.labels) == learnt.fitted_rows
-    assert all(week.halves.all() for _, week in rows.weeks(VALUE_SPLIT))
+    weeks = rows.weeks(VALUE_SPLIT)
+    assert [as_of for as_of, _ in weeks] == list(VALUE_SPLIT.validation[1::2])
+    assert all(week.halves.all() for _, week in weeks)
 
 
 def test_another_currency_gives_the_same_trees_and_other_amounts(frame, learnt):

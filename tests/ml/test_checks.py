@@ -8,9 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from ml.catalogue import MODEL_FEATURES
 from ml.class_checks import auc_error, base_rate_as_before, calibrated
+from ml.labels import CHURN
 from ml.learn import Learnt, learn
+from ml.split import WEEK, forward_folds, saturdays, split_by_time
 from ml.train import Params, Sample
-from tests.ml.samples import SPLIT, snapshots
+from tests.ml.samples import FIRST, SPLIT, snapshots
 
 PARAMS = Params(most_rounds=60, patience=10)
 PLANTED = "product_view_count_7d"  # 0 for everybody in the samples
@@ -73,6 +75,26 @@ def test_a_feature_with_one_value_in_99_of_100_rows_is_refused_where_it_is_read(
     params = dataclasses.replace(PARAMS, min_child_weight=1.0)
     told = failed(learn(frame, SPLIT, MODEL_FEATURES, params))
     assert told["no_feature_is_nearly_constant"].startswith(f"{PLANTED} has one value in 99.")
+
+
+def test_what_hangs_on_the_seed_is_refused(frame):
+    few = dataclasses.replace(PARAMS, most_rounds=3, column_share=0.03)
+    told = failed(learn(frame, SPLIT, MODEL_FEATURES, few))
+    assert "between 3 seeds: its quality is luck" in told["stable_over_seeds"]
+
+
+def test_a_month_that_went_otherwise_is_named_though_the_newest_went_well():
+    as_ofs = saturdays(FIRST, FIRST + 29 * WEEK)
+    frame, split = snapshots(as_ofs, customers=400), split_by_time(as_ofs, CHURN.horizon)
+    earliest, *later = forward_folds(split, CHURN.horizon)
+    assert len(later) == 2
+    odd = frame["as_of"].isin(list(earliest.validation))
+    frame.loc[odd, "label"] = np.random.default_rng(9).permutation(frame.loc[odd, "label"])
+    told = failed(learn(frame, split, MODEL_FEATURES, PARAMS))
+    worst = {f"the AUC of {week.date()}" for week in earliest.validation}
+    assert list(told) == ["stable_over_weeks"]
+    assert told["stable_over_weeks"].partition(" is ")[0] in worst
+    assert told["stable_over_weeks"].endswith("its quality depends on the week")
 
 
 def test_another_world_is_noticed():
