@@ -84,6 +84,7 @@ MODEL_FEATURES = (
 
 # What the holdout is sliced by besides, and no model learns from.
 SLICE_FEATURES = ("days_since_first_seen", "mobile_share_90d")
+SEGMENT = "segment"  # the column of the segment by RFM, at the row's as_of
 TRAIT = "trait:"  # begins the column of a declared sensitive trait; no feature's name does
 
 

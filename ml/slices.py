@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ml.catalogue import SLICE_FEATURES, TRAIT
+from ml.catalogue import SEGMENT, SLICE_FEATURES, TRAIT
 from ml.errors import TooFewRows, TraitLearnt
 from ml.evaluate import MINIMUM_OF_A_CLASS, MINIMUM_ROWS, Metrics, evaluate
 from ml.train import Sample
@@ -26,6 +26,7 @@ SIMULATED = 200
 SEED = 20170101
 MOST_VALUES = 12  # of a trait; more numbers are cut into four parts, rarer words taken together
 NOT_STATED = "not stated"
+NO_SEGMENT = "no order yet"
 ORDERS = ((0.0, 0.0, "none"), (1.0, 3.0, "1 to 3"), (4.0, 10.0, "4 to 10"), (11.0, np.inf, "11 +"))
 TENURE_DAYS = 90.0
 
@@ -153,10 +154,8 @@ class AmountSlice:
 
 def factors_of(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that the rows may be sliced by, beside the features."""
-    wanted = [
-        name for name in frame.columns if name in SLICE_FEATURES or str(name).startswith(TRAIT)
-    ]
-    return frame[wanted]
+    known = (*SLICE_FEATURES, SEGMENT)
+    return frame[[name for name in frame if name in known or str(name).startswith(TRAIT)]]
 
 
 def require_no_trait(names: Sequence[str]) -> None:
@@ -181,7 +180,8 @@ def slices(
     Args:
         sample: the holdout.
         factors: its rows' columns that are not learnt from, in the same order: those of
-            SLICE_FEATURES that are known, and declared traits, whose names begin with TRAIT.
+            SLICE_FEATURES that are known, SEGMENT, and declared traits, whose names begin with
+            TRAIT.
         probabilities: float[n], the model's.
     """
     return [_slice(group, sample.labels, probabilities) for group in groups(sample, factors)]
@@ -201,6 +201,8 @@ def groups(sample: Sample, factors: pd.DataFrame) -> list[Group]:
         found += _by_device(factors["mobile_share_90d"].to_numpy(dtype=np.float64))
     if "days_since_first_seen" in factors:
         found += _by_tenure(factors["days_since_first_seen"].to_numpy(dtype=np.float64))
+    if SEGMENT in factors:
+        found += _by_words("Segment", factors[SEGMENT].fillna(NO_SEGMENT), sensitive=False)
     for column in factors.columns:
         if str(column).startswith(TRAIT):
             found += _by_trait(str(column).removeprefix(TRAIT), factors[column])
@@ -362,11 +364,15 @@ def _by_trait(trait: str, column: "pd.Series[str]") -> Iterator[Group]:
     if numbers.nunique() > MOST_VALUES and bool(numbers.notna().all()):
         cut = pd.qcut(numbers, 4, duplicates="drop", precision=0).astype(str)
         values = cut.reindex(values.index, fill_value=NOT_STATED)
+    yield from _by_words(trait, values, sensitive=True)
+
+
+def _by_words(factor: str, values: "pd.Series[str]", *, sensitive: bool) -> Iterator[Group]:
     counts = values.value_counts()
     kept = sorted(counts[counts >= MINIMUM_ROWS].index[:MOST_VALUES])
     for value in kept:
-        yield Group(trait, value, (values == value).to_numpy(), sensitive=True)
-    yield Group(trait, "all other values", (~values.isin(kept)).to_numpy(), sensitive=True)
+        yield Group(factor, value, (values == value).to_numpy(), sensitive)
+    yield Group(factor, "all other values", (~values.isin(kept)).to_numpy(), sensitive)
 
 
 def _column(sample: Sample, name: str) -> NDArray[np.float64]:

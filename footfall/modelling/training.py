@@ -209,6 +209,7 @@ def _read(label: Label, split: Split, stack: ExitStack) -> "Rows":
             names,
             traits=settings().sensitive_trait_list,
             history=kind_of(label).history,
+            with_segment=True,
             chunk_rows=most,
         )
         with closing(chunks):

@@ -104,19 +104,21 @@ def read_labelled_chunks(
     *,
     traits: Sequence[str] = (),
     history: Sequence[str] = (),
+    with_segment: bool = False,
     chunk_rows: int | None,
 ) -> Generator["pd.DataFrame"]:
     """Yield what `read_labelled` returns as it comes, at most ``chunk_rows`` rows at once.
 
-    Besides, the traits of these names as text, in columns ``trait:name``, and these columns of
-    ``analytics.customer_repeat_summary`` as float64. Close it before the connection is used for
-    anything else: it holds a COPY.
+    Besides, the traits of these names as text, in columns ``trait:name``, these columns of
+    ``analytics.customer_repeat_summary`` as float64, and ``segment``, that of
+    ``analytics.customer_rfm`` at as_of as text (null = no order yet). Close it before the
+    connection is used for anything else: it holds a COPY.
     """
-    from ml.catalogue import TRAIT
+    from ml.catalogue import SEGMENT, TRAIT
 
     query = sql.SQL(
-        "select f.customer_id, f.as_of, {features}, {traits} {history} {label} as label {rows}"
-        " order by f.as_of, f.customer_id"
+        "select f.customer_id, f.as_of, {features}, {traits} {history} {segment} {label} as label"
+        " {rows} order by f.as_of, f.customer_id"
     ).format(
         features=_columns(names),
         traits=sql.SQL("").join(
@@ -129,11 +131,15 @@ def read_labelled_chunks(
             sql.SQL("coalesce(s.{}, 0) as {}, ").format(*[sql.Identifier(name)] * 2)
             for name in history
         ),
+        segment=sql.SQL("r.segment as {},").format(sql.Identifier(SEGMENT))
+        if with_segment
+        else sql.SQL(""),
         label=label_number(label, "l"),
-        rows=_labelled(label, as_ofs, with_history=bool(history)),
+        rows=_labelled(label, as_ofs, with_history=bool(history), with_segment=with_segment),
     )
     types = {**dict.fromkeys([*names, *history], "float64"), "label": "float64"}
     types |= {TRAIT + trait: "str" for trait in traits}
+    types |= {SEGMENT: "str"} if with_segment else {}
     yield from _read_chunks(connection, query, types, chunk_rows)
 
 
@@ -153,13 +159,18 @@ def label_number(label: "Label", table: str) -> sql.Composed:
 
 
 def _labelled(
-    label: "Label", as_ofs: Sequence[datetime], *, with_history: bool = False
+    label: "Label",
+    as_ofs: Sequence[datetime],
+    *,
+    with_history: bool = False,
+    with_segment: bool = False,
 ) -> sql.Composed:
-    joined = " left join analytics.customer_repeat_summary s using (customer_id, as_of)"
+    joined = " left join analytics.{} using (customer_id, as_of)"
     return sql.SQL(
         "from analytics.customer_features f"
         " join analytics.customer_labels l using (customer_id, as_of)"
-        + (joined if with_history else "")
+        + (joined.format("customer_repeat_summary s") if with_history else "")
+        + (joined.format("customer_rfm r") if with_segment else "")
         + " join analytics.dim_customers c using (customer_id)"
         " where c.is_profilable and l.{label} is not null and f.as_of = any({as_ofs})"
     ).format(label=sql.Identifier(label.column), as_ofs=sql.Literal(list(as_ofs)))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.catalogue import MODEL_FEATURES, TRAIT
+from ml.catalogue import MODEL_FEATURES, SEGMENT, TRAIT
 from ml.checks import no_slice_is_worse
 from ml.errors import TraitLearnt
 from ml.learn import learn
@@ -44,6 +44,20 @@ def test_a_town_that_is_overestimated_is_named():
     assert not check.passed
     assert "mean error of town 'Ulm'" in check.detail
     assert "served worse" in check.detail
+
+
+def test_a_segment_that_is_overestimated_is_named_and_is_no_declared_trait():
+    holdout, truth, _ = week()
+    picked = np.random.default_rng(5).choice(["loyal", "lost", None], len(truth))
+    high = np.where(picked == "lost", np.minimum(truth + 0.2, 1.0), truth)
+    found = slices(holdout, pd.DataFrame({SEGMENT: picked}), high)
+    check = no_slice_is_worse(found)
+    assert not check.passed
+    assert "mean error of Segment 'lost'" in check.detail
+    own = [part for part in found if part.factor == "Segment"]
+    assert [part.name for part in own] == ["lost", "loyal", "no order yet"]
+    assert not any(part.sensitive for part in own)
+    assert sum(part.rows for part in own) == len(truth)
 
 
 def test_a_town_that_is_ranked_by_nothing_is_named():

@@ -79,6 +79,23 @@ def test_no_dask_scheduler_or_gpu_is_one_line(shop, monkeypatch):
         train("churn", now=NOW)
 
 
+def test_the_holdout_is_sliced_by_the_segments_of_its_own_week(shop):
+    shop.fill()
+    shop.connection.execute(
+        "update analytics.customer_rfm set segment = case as_of when %s then 'now' else 'then' end",
+        (SNAPSHOTS[-1],),
+    )
+    shop.connection.execute(
+        "delete from analytics.customer_rfm where as_of = %s and customer_id < %s",
+        (SNAPSHOTS[-1], f"c{20:020x}"),
+    )
+    card = model_card_of(train("churn", now=NOW).model_id)
+    parts = card["quantitative_analyses"]["slices"]
+    found = {part["name"]: part["rows"] for part in parts if part["factor"] == "Segment"}
+    assert found == {"now": CUSTOMERS - 20, "all other values": 20}
+    assert "Segment" not in card["factors"]["sensitive"]
+
+
 def test_a_declared_trait_is_not_learnt_from_and_the_champion_is_compared_with(shop, monkeypatch):
     shop.fill()
     champion = shop.model(state="champion", fitted_until=SNAPSHOTS[-2])
