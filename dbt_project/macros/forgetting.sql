@@ -51,6 +51,11 @@
     {{ target.schema }}.{{ name }}
 {%- endmacro %}
 
+{# Likewise a table between the sources and the marts. #}
+{% macro intermediate(name) -%}
+    intermediate.{{ name }}
+{%- endmacro %}
+
 {# Before a mart forgets, int_rows_before has to know: the ref puts the two in order. #}
 {% macro remember_rows() -%}
     {% set remembered = ref('int_rows_before') %}

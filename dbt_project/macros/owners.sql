@@ -90,7 +90,7 @@
             events.anonymous_id,
             events.user_id,
             events.occurred_at
-        from {{ this.schema }}.int_events_admitted as events
+        from {{ intermediate('int_events_admitted') }} as events
         where events.anonymous_id = devices.anonymous_id and events.user_id is not null
         offset 0  -- noqa: AM09
     ) as known
@@ -102,7 +102,7 @@
     (
         {% if var('is_anybody_erased') -%}
         select devices.anonymous_id
-        from {{ this.schema }}.int_events_admitted as devices
+        from {{ intermediate('int_events_admitted') }} as devices
         where devices.user_id is not null and devices.anonymous_id is not null
         union
         {% endif -%}

@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from footfall.settings import ROOT
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from footfall.settings import ROOT, settings
 from footfall.warehouse import docs
-from footfall.warehouse.connection import transaction
-from footfall.warehouse.dbt import run_dbt
+from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.docs import docs_page, generate_docs, kept_docs, renew_docs
 from ml.features import NAMES
 from ml.labels import LABELS
-from tests.warehouse.shop import midnight, rows
+from tests.dbt_project.ctes import breaks, ctes, may_lose_or_double_rows
+from tests.warehouse.shop import rows
 
 PROJECT = ROOT / "dbt_project"
 NOW, DAY = datetime(2030, 1, 1, tzinfo=UTC), timedelta(days=1)
@@ -32,24 +35,49 @@ def models(target: Path) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_unit_test_holds(target):
-    done = run_dbt(["test", "--select", "test_type:unit"], {"build_id": 1}, caller="test")
-    assert done.tests == len(manifest(target)["unit_tests"]) >= 24
+def test_every_unit_test_holds(target, unit_tests):
+    assert unit_tests.tests == len(manifest(target)["unit_tests"]) >= 90
 
 
-COMMENT = re.compile(r"\{#.*?#\}|--[^\n]*", re.DOTALL)
-WHAT_MAY_LOSE_OR_DOUBLE_ROWS = re.compile(r"\bcase\b|\bover \(|\bjoin\b")
+def covered(unit_test: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return the CTEs that a unit test says it covers, each with its model."""
+    return {(unit_test["model"], cte) for cte in unit_test["config"]["meta"].get("covers", [])}
 
 
-def test_each_case_window_and_join_is_in_a_model_with_a_unit_test(target):
-    tested = {test["model"] for test in manifest(target)["unit_tests"].values()}
-    untested = {
-        model["name"]
-        for model in models(target)
-        if WHAT_MAY_LOSE_OR_DOUBLE_ROWS.search(COMMENT.sub("", model["raw_code"]))
-        and model["name"] not in tested
+def test_each_cte_with_a_case_window_or_join_is_covered_by_a_unit_test(target, compiled):
+    risky = {
+        (model.stem, cte)
+        for folder in compiled
+        for model in (folder / "footfall" / "models").rglob("*.sql")
+        if "unit_tests.yml" not in str(model)
+        for cte, body in ctes(model.read_text()).items()
+        if may_lose_or_double_rows(body)
     }
-    assert untested == set()
+    named = [covered(test) for test in manifest(target)["unit_tests"].values()]
+    assert set().union(*named) == risky
+
+
+def compared(connection: Connection[TupleRow], unit_test: dict[str, Any], sql: str) -> list[str]:
+    """Return what a unit test compares of a statement: the columns that it expects, of each row."""
+    expected = unit_test["expect"]["rows"]
+    named = isinstance(expected, list) and expected
+    columns = ", ".join(f'"{column}"' for column in expected[0]) if named else "*"
+    made = f"select made::text from (select {columns} from (\n{sql}\n) as sent) as made"
+    return sorted(row for (row,) in connection.execute(made.encode()))
+
+
+def test_where_a_case_window_or_join_is_wrong_a_unit_test_that_covers_it_fails(target, unit_tests):
+    statements = {path.stem: path.read_text() for path in (target / "compiled").rglob("*.sql")}
+    with connect(autocommit=True) as connection:
+        for unit_test in manifest(target)["unit_tests"].values():
+            sql, claims = statements[unit_test["name"]], covered(unit_test)
+            right = compared(connection, unit_test, sql)
+            noticed = {
+                (unit_test["model"], broken.cte)
+                for broken in breaks(sql)
+                if compared(connection, unit_test, broken.sql) != right
+            }
+            assert {cte for cte in noticed if not cte[1].startswith("__dbt__")} == claims
 
 
 def test_the_names_of_unit_tests_are_sentences(target):
@@ -111,9 +139,11 @@ def test_the_features_are_those_that_the_models_expect(target):
     assert {features["columns"][name]["data_type"] for name in names} == {"double precision"}
 
 
-def test_no_warning_is_given(target):
-    variables = {"build_id": 2, "built_through": (midnight(3, 9) + timedelta(days=1)).isoformat()}
-    run_dbt(["compile", "--warn-error"], variables, caller="test")
+def test_a_build_gives_no_warning(target):
+    log = (settings().home / "dbt" / "build" / "logs" / "dbt.log").read_text()
+    build = log[log.rindex("Running with dbt=") :]
+    assert " WARN=0 " in build
+    assert "[warn" not in build
 
 
 def test_the_docs_are_one_page_that_is_kept_until_a_day_is_over_or_the_project_changes(target):

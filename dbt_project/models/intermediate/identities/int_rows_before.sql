@@ -8,7 +8,7 @@
 {% set sessions = mart('fct_sessions') %}
 {% set orders = mart('fct_orders') %}
 {% set identities = mart('customer_identities') %}
-{% set spans = this.schema ~ '.int_identity_spans' %}
+{% set spans = intermediate('int_identity_spans') %}
 {% set touched = ref('int_touched_refs') %}
 {% set touched_ids = touched_ids() %}
 {% if is_incremental() %}
