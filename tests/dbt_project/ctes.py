@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SILENT = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
+_NUMBER = re.compile(r"\b\d+\b")
 _CTE = re.compile(r"(\w+) as (?:not )?(?:materialized )?\(")
 _CASE = re.compile(r"\b(case|end)\b")
 _WINDOW = re.compile(r"\bover (\w+|\()")
@@ -22,7 +23,7 @@ class Break:
 
     Attributes:
         cte: its name.
-        what: the case, window or join, and what becomes of it.
+        what: the case, window or join, without strings and numbers, and what becomes of it.
         sql: the whole statement, with it.
     """
 
@@ -42,11 +43,7 @@ class Edit:
 
 
 def ctes(sql: str) -> dict[str, str]:
-    """Return the bodies of a statement's CTEs by name, without comments and strings.
-
-    >>> ctes("with a as (select ')'), b as materialized (select (1)) select * from a, b")
-    {'a': 'select    ', 'b': 'select (1)'}
-    """
+    """Return the bodies of a statement's CTEs by name, without comments and strings."""
     text = _silenced(sql)
     return {name: text[start:end] for name, start, end in _spans(text)}
 
@@ -66,7 +63,7 @@ def breaks(sql: str) -> Iterator[Break]:
     for cte, start, end in _spans(text):
         for edits in (_cases, _windows, _joins):
             for edit in edits(sql, text, start, end):
-                said = " ".join(sql[edit.start : edit.end].split())
+                said = " ".join(_NUMBER.sub("0", text[edit.start : edit.end]).split())
                 broken = sql[: edit.start] + edit.instead + sql[edit.end :]
                 yield Break(cte, f"{edit.what}: {said}", broken)
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from footfall.settings import ROOT, settings
 from footfall.warehouse import docs
 from footfall.warehouse.connection import connect, transaction
+from footfall.warehouse.dbt import DbtRun
 from footfall.warehouse.docs import docs_page, generate_docs, kept_docs, renew_docs
 from ml.features import NAMES
 from ml.labels import LABELS
@@ -39,6 +41,14 @@ def test_every_unit_test_holds(target, unit_tests):
     assert unit_tests.tests == len(manifest(target)["unit_tests"]) >= 90
 
 
+def test_a_cte_ends_where_its_bracket_closes():
+    sql = "with a as (select ')' -- )\n), b as not materialized (select (1)) select * from a, b"
+    assert {cte: body.split() for cte, body in ctes(sql).items()} == {
+        "a": ["select"],
+        "b": ["select", "(1)"],
+    }
+
+
 def covered(unit_test: dict[str, Any]) -> set[tuple[str, str]]:
     """Return the CTEs that a unit test says it covers, each with its model."""
     return {(unit_test["model"], cte) for cte in unit_test["config"]["meta"].get("covers", [])}
@@ -60,24 +70,42 @@ def test_each_cte_with_a_case_window_or_join_is_covered_by_a_unit_test(target, c
 def compared(connection: Connection[TupleRow], unit_test: dict[str, Any], sql: str) -> list[str]:
     """Return what a unit test compares of a statement: the columns that it expects, of each row."""
     expected = unit_test["expect"]["rows"]
-    named = isinstance(expected, list) and expected
-    columns = ", ".join(f'"{column}"' for column in expected[0]) if named else "*"
+    is_named = isinstance(expected, list) and expected
+    columns = ", ".join(f'"{column}"' for column in expected[0]) if is_named else "*"
     made = f"select made::text from (select {columns} from (\n{sql}\n) as sent) as made"
     return sorted(row for (row,) in connection.execute(made.encode()))
 
 
-def test_where_a_case_window_or_join_is_wrong_a_unit_test_that_covers_it_fails(target, unit_tests):
+@pytest.fixture(scope="module")
+def noticed(target: Path, unit_tests: DbtRun) -> list[tuple[str, str, str, str, bool]]:
+    """Break what each unit test covers; give test, model, CTE, what is wrong, and if it fails."""
     statements = {path.stem: path.read_text() for path in (target / "compiled").rglob("*.sql")}
+    outcomes = []
     with connect(autocommit=True) as connection:
         for unit_test in manifest(target)["unit_tests"].values():
-            sql, claims = statements[unit_test["name"]], covered(unit_test)
-            right = compared(connection, unit_test, sql)
-            noticed = {
-                (unit_test["model"], broken.cte)
-                for broken in breaks(sql)
-                if compared(connection, unit_test, broken.sql) != right
-            }
-            assert {cte for cte in noticed if not cte[1].startswith("__dbt__")} == claims
+            name, model = unit_test["name"], unit_test["model"]
+            right = compared(connection, unit_test, statements[name])
+            for wrong in breaks(statements[name]):
+                if (model, wrong.cte) in covered(unit_test):
+                    fails = compared(connection, unit_test, wrong.sql) != right
+                    outcomes.append((name, model, wrong.cte, wrong.what, fails))
+    return outcomes
+
+
+def test_a_unit_test_fails_where_a_cte_that_it_covers_is_wrong(target, noticed):
+    proven = {(name, model, cte) for name, model, cte, _, fails in noticed if fails}
+    claimed = {
+        (unit_test["name"], *cte)
+        for unit_test in manifest(target)["unit_tests"].values()
+        for cte in covered(unit_test)
+    }
+    assert proven == claimed
+
+
+def test_each_case_window_and_join_fails_a_unit_test_where_it_is_wrong(noticed):
+    ways = {(model, cte, what) for _, model, cte, what, _ in noticed}
+    assert len(ways) > 400
+    assert ways - {(model, cte, what) for _, model, cte, what, fails in noticed if fails} == set()
 
 
 def test_the_names_of_unit_tests_are_sentences(target):
