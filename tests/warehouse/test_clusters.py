@@ -10,7 +10,7 @@ from footfall.modelling.clustering import cluster
 from footfall.segments.registry import listing
 from footfall.warehouse.build import build
 from footfall.warehouse.segment_rules import read_computed_kinds
-from tests.warehouse.shop import at, midnight, order, rows, store
+from tests.warehouse.shop import at, event, midnight, order, rows, store
 
 FIRST, SECOND = midnight(3, 9), midnight(3, 16)
 NOW = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
@@ -18,7 +18,7 @@ KEEN = [f"keen-{number:02}" for number in range(12)]
 SPARING = [f"sparing-{number:02}" for number in range(12)]
 MOVER = SPARING[0]
 LONELY = "lonely"  # like nobody else
-SILENT = "silent"  # does not allow profiling
+LEAVING = "leaving"  # is like the keen ones, and withdraws
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -59,7 +59,7 @@ def stays(user: str, method: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_set_puts_customers_into_segments_and_the_next_one_moves_them():
-    sent = [*orders(LONELY, 1, 9_000_000), *orders(SILENT, 3, 500, consent=False)]
+    sent = [*orders(LONELY, 1, 9_000_000), *orders(LEAVING, 5, 505)]
     for number, (keen, sparing) in enumerate(zip(KEEN, SPARING, strict=True)):
         sent += orders(keen, 5, 500 + number) + orders(sparing, 1, 10 + number / 10)
     store(sent)
@@ -67,10 +67,11 @@ def test_a_set_puts_customers_into_segments_and_the_next_one_moves_them():
     means = cluster(now=NOW)
     density = cluster(method="dbscan", now=NOW)
 
-    store(orders(MOVER, 5, 500, first=9))
+    withdrawal = event("identify", message="w1", user=LEAVING, consent=False, when=at(days=9))
+    store([*orders(MOVER, 5, 500, first=9), withdrawal])
     build(SECOND)
-    assert (means.as_of, means.customers, means.unclustered) == (FIRST, 25, 0)
-    assert [one.size for one in means.clusters] == [13, 12]
+    assert (means.as_of, means.customers, means.unclustered) == (FIRST, 26, 0)
+    assert [one.size for one in means.clusters] == [14, 12]
     assert members("kmeans", means.cluster_set) == {
         **dict.fromkeys([*KEEN, LONELY], ("kmeans_1", FIRST)),
         **dict.fromkeys(SPARING, ("kmeans_2", FIRST)),
@@ -80,14 +81,15 @@ def test_a_set_puts_customers_into_segments_and_the_next_one_moves_them():
         **dict.fromkeys(KEEN, ("dbscan_1", FIRST)),
         **dict.fromkeys(SPARING, ("dbscan_2", FIRST)),
     }
-    assert density.line().endswith("dbscan_1 12, dbscan_2 12, 1 in none")
+    assert density.line().endswith("dbscan_1 13, dbscan_2 12, 1 in none")
 
-    # an earlier snapshot again is the same set again, and takes its place
+    # a set of the same snapshot takes the place of the one before, without who has withdrawn since
     again = cluster(FIRST, now=NOW)
-    assert again.sha256 == means.sha256
-    moved = cluster(now=NOW)
-    assert moved.as_of == SECOND
-    assert members("kmeans", again.cluster_set) == {}
+    assert again.customers == 25
+    earlier, moved = cluster(now=NOW), cluster(now=NOW)
+    assert (moved.as_of, moved.sha256) == (SECOND, earlier.sha256)
+    for replaced in (means, again, earlier):
+        assert members("kmeans", replaced.cluster_set) == {}
     assert members("kmeans", moved.cluster_set) == {
         **dict.fromkeys([*KEEN, LONELY, MOVER], ("kmeans_1", SECOND)),
         **dict.fromkeys(SPARING[1:], ("kmeans_2", SECOND)),
@@ -97,7 +99,7 @@ def test_a_set_puts_customers_into_segments_and_the_next_one_moves_them():
         ("kmeans_1", SECOND, None, moved.cluster_set),
     ]
     assert stays(MOVER, "dbscan") == [("dbscan_2", FIRST, None, density.cluster_set)]
-    assert stays(SILENT, "") == []
+    assert stays(LEAVING, "") == []
 
     kinds = read_computed_kinds()
     listed = [one for one in listing() if one.kind != "rule"]
