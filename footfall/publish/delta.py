@@ -24,9 +24,10 @@ from footfall.settings import settings
 from footfall.warehouse import images, records
 from footfall.warehouse import publications as table
 from footfall.warehouse.candidates import candidates
+from footfall.warehouse.changes import Changes, find_changes, standing
 from footfall.warehouse.images import ImageRow
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
-from footfall.warehouse.records import Changes, ScoredBy
+from footfall.warehouse.records import ScoredBy
 
 MOST_RECORDS = 20_000
 """More records are not put in at one step: readers wait while the server does it."""
@@ -88,14 +89,14 @@ def _changes(
     if totals is not None and first_expiry is not None and first_expiry > due:
         looked_at = candidates(connection, chosen, live)
     if totals is None or looked_at is None:
-        return records.changes(connection, chosen, models, live.version, now=now, due=due)
+        return find_changes(connection, chosen, models, live.version, now=now, due=due)
     with connection.transaction():
         # each worker would look all of them up
         connection.execute("set local max_parallel_workers_per_gather = 0")
-        found = records.changes(
+        found = find_changes(
             connection, chosen, models, live.version, now=now, due=due, only=looked_at
         )
-        was = records.standing(connection, live.score_set, models, live.version, only=looked_at)
+        was = standing(connection, live.score_set, models, live.version, only=looked_at)
     return replace(
         found,
         totals=totals.changed(was, found.totals),

@@ -12,8 +12,8 @@ from footfall.publish.bounds import MANUAL, Bounds, Comparison, Contents, breach
 from footfall.publish.encoding import layout
 from footfall.settings import settings
 from footfall.warehouse import drift, images
+from footfall.warehouse.changes import Changes, Totals
 from footfall.warehouse.publications import PublicationRow, ScoreSetRow
-from footfall.warehouse.records import Changes, Totals
 
 SECONDS_PER_DAY = 86_400
 

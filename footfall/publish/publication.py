@@ -29,8 +29,8 @@ from footfall.settings import settings
 from footfall.warehouse import audit, images
 from footfall.warehouse import publications as table
 from footfall.warehouse.candidates import forget_changed
+from footfall.warehouse.changes import Changes
 from footfall.warehouse.connection import connect
-from footfall.warehouse.records import Changes
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.rows import TupleRow, class_row
@@ -15,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from footfall.warehouse.build_plan import BUILDING, FENCE
 from footfall.warehouse.connection import texts
+from footfall.warehouse.publications import UNCOUNTED
 
 CUSTOMER_ID_HEX = 20
 ERASED = "erased"  # the reason of a rejected record whose customer is gone
@@ -57,13 +59,13 @@ recounted as (
 select coalesce(sum(row_count), 0)::bigint from counted
 """
 
-_PUBLISHED = """
+_PUBLISHED: LiteralString = f"""
 with gone as (
     delete from serving.published_records where customer_id = any(%(customer_ids)s)
     returning version
 ),
 uncounted as (
-    update serving.publications set contents = contents || '{"scored": null}'
+    update serving.publications set {UNCOUNTED}
     where version in (select version from gone)
 )
 select count(*) from gone

@@ -62,14 +62,16 @@ _DELTAS = """
     from serving.deltas
 """
 
+UNCOUNTED: LiteralString = "contents = contents || '{\"scored\": null}'"
+"""The numbers are not of the records that there are: the next delta has to look at everybody."""
+
 # Its records are doubted in the image: the next delta has to look at everybody.
 _ABANDON: LiteralString = (
     "with abandoned as ( update serving.deltas set state = 'abandoned' where state = 'building'"
 )
 _UNCOUNT: LiteralString = (
     " returning version)"
-    " update serving.publications set contents = contents || '{\"scored\": null}'"
-    " where version in (select version from abandoned)"
+    f" update serving.publications set {UNCOUNTED} where version in (select version from abandoned)"
 )
 
 
@@ -215,8 +217,7 @@ def fill(
 def recount(connection: Connection[TupleRow], version: int, *, records: int) -> None:
     """Note that records were withdrawn from a publication that is not live."""
     connection.execute(
-        "update serving.publications set records = %s, contents = contents || '{\"scored\": null}'"
-        " where version = %s",
+        f"update serving.publications set records = %s, {UNCOUNTED} where version = %s",
         (records, version),
     )
 

@@ -13,6 +13,7 @@ from footfall.publish.publication import publish, rollback
 from footfall.publish.store import Store
 from footfall.warehouse import candidates, images, models, publications, records
 from footfall.warehouse.build import build
+from footfall.warehouse.changes import find_changes
 from footfall.warehouse.connection import connect, transaction
 from footfall.warehouse.verdicts import Verdict, as_of_subject, record_verdict
 from ml.catalogue import MODEL_FEATURES
@@ -194,7 +195,7 @@ def publish_and_check() -> None:
         row, chosen = live(), publications.newest_score_set(connection)
         assert chosen is not None
         assert chosen.score_set == row.score_set
-        found = records.changes(
+        found = find_changes(
             connection,
             chosen,
             records.models_of(connection, chosen.score_set),

@@ -25,6 +25,7 @@ from footfall.storefront.record import Profile, encode, record_key
 from footfall.warehouse import publications as table
 from footfall.warehouse import records
 from footfall.warehouse.candidates import candidates
+from footfall.warehouse.changes import find_changes
 from tests.publish.shop import NOW, Shop, child, customer, trace_lines
 
 SIZE = 60
@@ -114,7 +115,7 @@ def differs(shop: Shop) -> tuple[list[str], list[str]]:
     assert chosen is not None
     assert live is not None
     models = records.models_of(shop.connection, chosen.score_set)
-    found = records.changes(shop.connection, chosen, models, live.version, now=NOW, due=NOW)
+    found = find_changes(shop.connection, chosen, models, live.version, now=NOW, due=NOW)
     return found.written, found.gone
 
 
